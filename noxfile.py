@@ -1,0 +1,95 @@
+"""The workshop's sessions. `nox -l` lists them; README.md has the two lines a visitor needs."""
+
+import os
+import shutil
+import sys
+from pathlib import Path
+
+if sys.version_info < (3, 11):  # before nox: an older Python brings an older nox
+    sys.exit(
+        f"supertokens-events needs Python 3.11 or newer; this is {sys.version.split()[0]} ({sys.executable}). "
+        "Run the same line with a newer one, for example python3.12 in place of python3."
+    )
+
+import nox
+
+ROOT = Path(__file__).parent
+WORKSHOP = nox.project.load_toml(ROOT / "pyproject.toml")
+PYTHONS = nox.project.python_versions(nox.project.load_toml(ROOT / "core/pyproject.toml"))
+HERE = f"{sys.version_info.major}.{sys.version_info.minor}"
+PACKAGES = ["core", *sorted(str(path.parent.relative_to(ROOT)) for path in ROOT.glob("sinks/*/pyproject.toml"))]
+SOURCES = [f"{package}/src" for package in PACKAGES]
+CONSTRAINTS = ROOT / "constraints.txt"
+
+os.environ.setdefault("UV_SYSTEM_CERTS", "1")  # uv trusts whom pip trusts, behind a company's proxy too
+
+nox.options.default_venv_backend = "uv|virtualenv"
+nox.options.download_python = "never"
+nox.options.error_on_external_run = True
+nox.options.sessions = ["lint", "typing", "tests", "wheels"]
+
+
+def install(session: nox.Session, group: str, *packages: str) -> None:
+    """Install a dependency group and, editable, the packages named, in the versions of constraints.txt."""
+    editable = [argument for package in packages for argument in ("-e", package)]
+    session.install("-c", str(CONSTRAINTS), *nox.project.dependency_groups(WORKSHOP, group), *editable)
+
+
+@nox.session
+def demo(session: nox.Session) -> None:
+    """A sign-up in a real app becomes a signed webhook and a line in a file."""
+    install(session, "demo", *PACKAGES)
+    session.run("python", "-m", "demo", *session.posargs, env={"PYTHONPATH": str(ROOT / "tests")})
+
+
+@nox.session(python=PYTHONS if HERE in PYTHONS else [*PYTHONS, HERE])  # on a Python newer than we know, tests run too
+def tests(session: nox.Session) -> None:
+    """Every test of every package. Options go to pytest: `nox -s tests-3.12 -- -k outbox`."""
+    install(session, "test", *PACKAGES)
+    session.run("pytest", *session.posargs)
+
+
+@nox.session
+def lint(session: nox.Session) -> None:
+    """The style, the format, and who may import whom."""
+    install(session, "lint")
+    session.run("ruff", "check")
+    session.run("ruff", "format", "--check")
+    session.run("lint-imports", env={"PYTHONPATH": os.pathsep.join(SOURCES)})
+
+
+@nox.session
+def typing(session: nox.Session) -> None:
+    """Mypy, strict, on every package's source."""
+    install(session, "typing", *PACKAGES)
+    session.run("mypy", "--strict", *SOURCES)
+
+
+@nox.session
+def wheels(session: nox.Session) -> None:
+    """Build every package, install the wheels with plain pip into an empty environment, send one event through it."""
+    install(session, "wheels")
+    folder = Path(session.create_tmp())
+    shutil.rmtree(folder / "dist", ignore_errors=True)
+    for package in PACKAGES:
+        session.run("python", "-m", "build", "--quiet", "--installer", "uv", "--outdir", str(folder / "dist"), package)
+    session.run("python", "-m", "venv", "--clear", str(folder / "venv"))
+    python = str(folder / "venv/bin/python")
+    built = [str(wheel) for wheel in (folder / "dist").glob("*.whl")]
+    session.run(python, "-m", "pip", "install", "-q", "-c", str(CONSTRAINTS), *built, external=True)
+    session.run(python, "-m", "pip", "check", external=True)
+    session.run(python, "tests/smoke/smoke.py", external=True)
+
+
+@nox.session
+def constraints(session: nox.Session) -> None:
+    """Make constraints.txt anew: names and versions, nothing else."""
+    install(session, "constraints")
+    names = [nox.project.load_toml(ROOT / package / "pyproject.toml")["project"]["name"] for package in PACKAGES]
+    session.run(
+        *("uv", "pip", "compile", "--quiet", "--upgrade", "--output-file", str(CONSTRAINTS)),
+        *("--universal", "--python-version", PYTHONS[0], "--fork-strategy", "fewest"),
+        *("--no-annotate", "--custom-compile-command", "nox -s constraints"),
+        *(f"--no-emit-package={name}" for name in names),
+        *("--group", "dev", *(f"{package}/pyproject.toml" for package in PACKAGES)),
+    )
