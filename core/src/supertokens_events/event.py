@@ -1,0 +1,136 @@
+"""The event: one thing that happened, said once, and the bytes that say it.
+
+An :class:`Event` is made once, when the fact is captured or the app emits it. Its JSON is made once too
+(:meth:`Event.to_bytes`), stored as it is and sent as it is. Only ``sequence`` comes later: the outbox
+assigns it at commit, and :func:`with_sequence` adds it to the bytes without making them again.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import time
+from datetime import UTC, datetime
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PlainSerializer
+from pydantic_core import PydanticSerializationError, to_json
+
+__all__ = ["Actor", "Context", "Event", "event_type", "new_event_id", "with_sequence"]
+
+_CROCKFORD = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
+_EVENT_TYPE = re.compile(r"[a-z0-9_]+(\.[a-z0-9_]+)+")
+
+
+def new_event_id(now: float | None = None) -> str:
+    """A new event id: ``evt_`` and a ULID, so ids sort by time and contain no ``.`` (Standard Webhooks signs ``id.time.body``).
+
+    ``now`` is in seconds since the epoch and defaults to the current time.
+    """
+    milliseconds = int((time.time() if now is None else now) * 1000)
+    number = (milliseconds << 80) | int.from_bytes(os.urandom(10))
+    return "evt_" + "".join(_CROCKFORD[(number >> shift) & 31] for shift in range(125, -1, -5))
+
+
+def event_type(name: str) -> str:
+    """``name`` itself when it is a valid event type: dot-separated ``[a-z0-9_]+``, at least two parts.
+
+    Raises ``ValueError`` otherwise (Standard Webhooks, "Event types").
+    """
+    if not _EVENT_TYPE.fullmatch(name):
+        raise ValueError(f"{name!r} is not an event type: expected dot-separated [a-z0-9_]+, such as 'user.created'")
+    return name
+
+
+def _in_utc(value: datetime) -> datetime:
+    if value.tzinfo is None:
+        raise ValueError("a timestamp needs a time zone")
+    return value.astimezone(UTC)
+
+
+def _iso_microseconds(value: datetime) -> str:
+    return value.strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+
+
+EventTypeName = Annotated[str, AfterValidator(event_type)]
+Timestamp = Annotated[datetime, AfterValidator(_in_utc), PlainSerializer(_iso_microseconds, when_used="json")]
+
+
+class Actor(BaseModel):
+    """Who did it: a ``user`` (by session), an ``admin`` (dashboard), the ``system`` (backend code) or ``unknown``."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    type: Literal["user", "admin", "system", "unknown"] = "unknown"
+    user_id: str | None = None
+    session_handle: str | None = None
+
+
+class Context(BaseModel):
+    """Where it came from. ``enrich_event`` hooks may add keys of their own; values are JSON."""
+
+    model_config = ConfigDict(frozen=True, extra="allow")
+
+    ip: str | None = None
+    user_agent: str | None = None
+    method: str | None = None
+    path: str | None = None
+    request_id: str | None = None
+    origin: str | None = None
+
+
+class Event(BaseModel):
+    """One thing that happened. Frozen; ``data`` holds the fields promised for its type."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    id: str = Field(default_factory=new_event_id)
+    type: EventTypeName
+    timestamp: Timestamp = Field(default_factory=lambda: datetime.now(UTC))
+    schema_version: int = 1
+    source: str | None = None
+    tenant_id: str | None = None
+    user_id: str | None = None
+    sequence: int | None = None
+    correlation_id: str | None = None
+    actor: Actor = Actor()
+    context: Context = Context()
+    data: dict[str, Any] = Field(default_factory=dict)
+
+    def to_bytes(self) -> bytes:
+        """The event's JSON, UTF-8, without ``sequence`` (see :func:`with_sequence`) and without absent context fields."""
+        document = self.model_dump(mode="json", exclude={"sequence", "context", "actor"})
+        data = document.pop("data")
+        document["actor"] = self.actor.model_dump(mode="json", exclude_none=True)
+        document["context"] = self.context.model_dump(mode="json", exclude_none=True)
+        document["data"] = data
+        return _to_json(document)
+
+    @classmethod
+    def from_bytes(cls, body: bytes | str) -> Self:
+        """The event that ``body`` says. Raises ``pydantic.ValidationError`` when it says none."""
+        return cls.model_validate_json(body)
+
+
+def with_sequence(body: bytes, sequence: int) -> bytes:
+    """``body`` (of :meth:`Event.to_bytes`) with its place in the outbox, as the last key. Nothing else changes."""
+    return body[:-1] + b',"sequence":%d}' % sequence
+
+
+def _to_json(document: dict[str, Any]) -> bytes:
+    try:
+        return to_json(document, inf_nan_mode="null")
+    except PydanticSerializationError:  # a lone surrogate from a client's input must not cost the event
+        return to_json(_without_surrogates(document), inf_nan_mode="null")
+
+
+def _without_surrogates(value: Any) -> Any:
+    match value:
+        case str():
+            return value.encode("utf-8", "replace").decode("utf-8")
+        case dict():
+            return {_without_surrogates(key): _without_surrogates(item) for key, item in value.items()}
+        case list():
+            return [_without_surrogates(item) for item in value]
+        case _:
+            return value

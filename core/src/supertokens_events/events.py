@@ -1,0 +1,183 @@
+"""``Events``: the one object an app holds. It puts the line together and hands the app its two ends: the plugin, and ``emit``."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+from pydantic import ValidationError
+
+from supertokens_events.config import ConfigurationError, Settings, find_file, load_file, load_settings
+from supertokens_events.dispatch import Dispatcher, DispatcherThread
+from supertokens_events.emit import Emitter, Route
+from supertokens_events.event import Actor, Event
+from supertokens_events.ledger import Ledger
+from supertokens_events.outbox import Outbox, open_outbox
+from supertokens_events.plugins import Plugins, load_plugins
+
+if TYPE_CHECKING:
+    from supertokens_python.plugins import SuperTokensPlugin
+
+__all__ = ["Events"]
+
+
+class Events:
+    """The line, put together from a configuration: capture and ``emit`` at one end, the dispatcher at the other.
+
+    Making one touches neither the network nor the outbox; both begin with the first event.
+    """
+
+    def __init__(self, settings: Settings, plugins: Plugins) -> None:
+        self.settings = settings
+        self.plugins = plugins
+        self.ledger = Ledger()
+        self.outbox = _outbox(settings)
+        self._thread = DispatcherThread(self.dispatcher)
+        self.emitter = Emitter(
+            self.outbox,
+            plugins,
+            [Route(sink.name, sink.subscription, sink.enabled) for sink in settings.sinks.values()],
+            captured=settings.captured(plugins.catalog),
+            source=settings.app.source,
+            append_timeout=settings.outbox.append_timeout,
+            context_fields=settings.capture.context,
+            ledger=self.ledger,
+            stored=self._stored,
+        )
+
+    @classmethod
+    def from_toml(cls, path: str | os.PathLike[str] | None = None, *, plugins: Sequence[object] = ()) -> Events:
+        """From a TOML file: ``path``, else ``SUPERTOKENS_EVENTS_CONFIG``, else ``supertokens-events.toml``.
+
+        ``plugins`` are pluggy plugins without an entry point. Raises ``ConfigurationError`` with every problem found.
+        """
+        loaded = load_plugins(plugins)
+        return cls(load_file(find_file(path), loaded), loaded)
+
+    @classmethod
+    def from_dict(cls, configuration: Mapping[str, Any], *, plugins: Sequence[object] = ()) -> Events:
+        """From the same tables as a ``dict``."""
+        loaded = load_plugins(plugins)
+        return cls(load_settings(configuration, loaded), loaded)
+
+    def __repr__(self) -> str:
+        return f"<Events {self.settings.file} sinks={list(self.settings.sinks)}>"
+
+    # Capture -------------------------------------------------------------------------------------------------------
+
+    def plugin(self) -> SuperTokensPlugin:
+        """For ``SupertokensExperimentalConfig(plugins=[…])``, SDK ≥ 0.31. List it first: the first plugin is the innermost."""
+        from supertokens_events.capture import make_plugin
+
+        return make_plugin(self.emitter)
+
+    def instrument(self) -> None:
+        """The same without the SDK's plugins, for SDK 0.27 to 0.30: call it after ``init()``. Calling it again changes nothing."""
+        from supertokens_events.capture import instrument
+
+        instrument(self.emitter)
+
+    # The app's own events ------------------------------------------------------------------------------------------
+
+    async def emit(
+        self,
+        event_type: str,
+        *,
+        data: Mapping[str, Any] | None = None,
+        user_id: str | None = None,
+        tenant_id: str | None = None,
+        actor: Actor | None = None,
+        timestamp: datetime | None = None,
+        correlation_id: str | None = None,
+    ) -> Event:
+        """Emit an event of the app's own through the same line; returns it once it is stored, or ``append_timeout`` has passed.
+
+        Its ``sequence`` says that it is stored. Raises ``ValueError`` for a bad type name, for ``data`` that is not JSON, and
+        for ``data`` that does not fit a type of the catalog.
+        """
+        event = self._event(event_type, data, user_id, tenant_id, actor, timestamp, correlation_id)
+        return (await self.emitter.emit([event]))[0] or event
+
+    def emit_sync(
+        self,
+        event_type: str,
+        *,
+        data: Mapping[str, Any] | None = None,
+        user_id: str | None = None,
+        tenant_id: str | None = None,
+        actor: Actor | None = None,
+        timestamp: datetime | None = None,
+        correlation_id: str | None = None,
+    ) -> Event:
+        """:meth:`emit` for code without an event loop."""
+        event = self._event(event_type, data, user_id, tenant_id, actor, timestamp, correlation_id)
+        return self.emitter.emit_sync([event])[0] or event
+
+    def _event(
+        self,
+        event_type: str,
+        data: Mapping[str, Any] | None,
+        user_id: str | None,
+        tenant_id: str | None,
+        actor: Actor | None,
+        timestamp: datetime | None,
+        correlation_id: str | None,
+    ) -> Event:
+        model = self.plugins.catalog.get(event_type)
+        fields: dict[str, Any] = {} if timestamp is None else {"timestamp": timestamp}
+        try:
+            if model is not None:
+                data = model.model_validate(data or {}).model_dump(mode="json", exclude_none=True)
+            event = Event(
+                type=event_type,
+                schema_version=model.schema_version if model else 1,
+                source=self.emitter.source,
+                user_id=user_id,
+                tenant_id=tenant_id,
+                actor=actor or Actor(type="system"),
+                correlation_id=correlation_id,
+                data=dict(data or {}),
+                **fields,
+            )
+            event.to_bytes()
+        except ValidationError as error:
+            raise ValueError(_sentence(event_type, error)) from None
+        return event
+
+    # The dispatcher ------------------------------------------------------------------------------------------------
+
+    def start(self) -> None:
+        """Start the dispatcher thread now instead of with the first event, unless ``[dispatcher] run = "off"``."""
+        if self.settings.dispatcher.run == "thread":
+            self._thread.start()
+
+    def stop(self, timeout: float = 10.0) -> None:
+        """Store what waits, finish deliveries in flight within ``timeout`` seconds, give the rest back. Safe to call twice."""
+        self.emitter.stop(timeout)
+        self._thread.stop(timeout)
+        self.outbox.close()
+
+    def dispatcher(self) -> Dispatcher:
+        """A dispatcher over every sink that can deliver, for one event loop."""
+        sinks = [sink for config in self.settings.sinks.values() if config.enabled and (sink := config.build()) is not None]
+        return Dispatcher(sinks, self.outbox, self.plugins, self.ledger, poll_interval=self.settings.dispatcher.poll_interval)
+
+    def _stored(self, _events: Sequence[Event]) -> None:
+        if self.settings.dispatcher.run == "thread":
+            self._thread.wake()
+
+
+def _outbox(settings: Settings) -> Outbox:
+    try:
+        return open_outbox(settings.outbox.url, folder=settings.folder, durability=settings.outbox.durability)
+    except ValueError as error:
+        raise ConfigurationError(f"{settings.file}: outbox.url: {error}") from None
+
+
+def _sentence(event_type: str, error: ValidationError) -> str:
+    """What is wrong with an event, without repeating any value."""
+    problems = error.errors(include_url=False, include_input=False, include_context=False)
+    listed = "; ".join(f"{'.'.join(map(str, problem['loc'])) or 'data'}: {problem['msg']}" for problem in problems)
+    return f"the event {event_type!r} is not valid: {listed}"

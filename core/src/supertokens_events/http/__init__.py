@@ -1,0 +1,31 @@
+"""What every HTTP sink needs: guarded connections, one bounded exchange, and what an answer means.
+
+A sink opens one transport for its destination, sends requests through it, and turns each answer into an outcome::
+
+    transport = open_transport(Guard(allow_networks))
+    match await send(transport, httpx.Request("POST", url, content=body), within=20.0):
+        case Answer() as answer:
+            return outcome_of(answer)
+        case Retry() as failure:
+            return failure
+
+httpx types are the seam; what lies below it is loaded by the first :func:`open_transport` only.
+"""
+
+from __future__ import annotations
+
+from supertokens_events.http.answer import Answer, outcome_of, parse_retry_after
+from supertokens_events.http.guard import AddressRefusedError, Guard
+from supertokens_events.http.transport import MAX_BODY, open_transport, probe, send
+
+__all__ = [
+    "MAX_BODY",
+    "AddressRefusedError",
+    "Answer",
+    "Guard",
+    "open_transport",
+    "outcome_of",
+    "parse_retry_after",
+    "probe",
+    "send",
+]

@@ -1,0 +1,67 @@
+"""Why no answer came, in one sentence. An exception's own text is left out: it may hold an address with its secrets."""
+
+from __future__ import annotations
+
+import os
+import socket
+import ssl
+from collections.abc import Iterator
+
+import httpx
+
+from supertokens_events.http.guard import AddressRefusedError
+
+__all__ = ["destination", "failure_types", "reason_for"]
+
+
+def failure_types() -> tuple[type[Exception], ...]:
+    """Everything that a request may fail with. ``ValueError``: a host that cannot be encoded for DNS."""
+    import aiohttp
+
+    return httpx.HTTPError, aiohttp.ClientError, OSError, ValueError
+
+
+def destination(url: httpx.URL) -> str:
+    """``host`` or ``host:port``: all that a message may say of a URL."""
+    return url.netloc.decode("ascii")
+
+
+def reason_for(error: BaseException, host: str) -> str:
+    """The sentence for ``error``, from what caused it first."""
+    sentences = (_sentence(cause) for cause in reversed(list(_causes(error))))
+    return f"{host} {next(filter(None, sentences), 'could not be reached')}"
+
+
+def _causes(error: BaseException | None) -> Iterator[BaseException]:
+    while error is not None:
+        yield error
+        error = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
+
+
+def _sentence(error: BaseException) -> str | None:
+    import aiohttp
+
+    match error:
+        case AddressRefusedError(address=address):
+            why = f"is at {address}, which is not a public address: allow_networks can permit it"
+        case ssl.SSLCertVerificationError(verify_message=complaint):
+            why = f"has no valid TLS certificate: {complaint}"
+        case ssl.SSLError():
+            why = "failed in the TLS handshake"
+        case socket.gaierror() | UnicodeError():
+            why = "cannot be resolved: is the host name right?"
+        case TimeoutError():
+            why = "did not answer in time"
+        case ConnectionRefusedError():
+            why = "refused the connection"
+        case aiohttp.InvalidURL():
+            why = "is neither a host name nor an address in its usual form"
+        case ConnectionError() | aiohttp.ServerDisconnectedError():
+            why = "closed the connection before it answered"
+        case OSError(errno=int() as number):
+            why = f"could not be reached: {os.strerror(number)}"
+        case aiohttp.ClientResponseError() | httpx.RemoteProtocolError():
+            why = "did not answer with valid HTTP"
+        case _:
+            return None
+    return why

@@ -1,0 +1,79 @@
+"""The ledger: counts of everything that did not become a delivery, and of every failure of ours, by reason."""
+
+from __future__ import annotations
+
+from collections import Counter, deque
+from collections.abc import Mapping
+from enum import StrEnum
+from typing import NamedTuple
+
+__all__ = ["Ledger", "LedgerKey", "Reason"]
+
+_COMPACT_AT = 4096  # entries in memory before equal ones are added up, so that a store out of reach costs no memory
+
+
+class Reason(StrEnum):
+    """Why something is in the ledger."""
+
+    CAPTURE_OFF = "capture_off"
+    """``[capture] events`` does not ask for this type."""
+    CAPTURE_FAILED = "capture_failed"
+    """A capture function raised; the fact was not said, or without what it would have read. Subject: the SDK function."""
+    CAPTURE_GAP = "capture_gap"
+    """This version of the SDK does not have a function that capture knows. Subject: the SDK function."""
+    ENRICH_FAILED = "enrich_failed"
+    """An ``enrich_event`` hook raised; the event went on without it. Subject: the plugin."""
+    FILTERED = "filtered"
+    """A ``filter_event`` hook dropped the event. Subject: the plugin."""
+    FILTER_FAILED = "filter_failed"
+    """A ``filter_event`` hook raised; the event's deliveries are held as dead letters. Subject: the plugin."""
+    LISTENER_FAILED = "listener_failed"
+    """An ``event_emitted`` or ``delivery_settled`` hook raised. Subject: the plugin."""
+    LATE = "late"
+    """Not stored within ``append_timeout``: the auth call went on, the event waits in memory."""
+    LOST = "lost"
+    """Never stored."""
+    SINK_FAILED = "sink_failed"
+    """A sink raised, or broke its contract; the delivery is tried again. Subject: the sink."""
+    SINK_UNAVAILABLE = "sink_unavailable"
+    """A sink could not be opened; its deliveries wait. Subject: the sink."""
+
+
+class LedgerKey(NamedTuple):
+    """What one count is about. ``subject`` names the plugin, sink or SDK function; it may be empty."""
+
+    reason: Reason
+    subject: str
+    event_type: str
+
+
+class Ledger:
+    """Counts in memory until the outbox takes them. Appending to a deque needs no lock, so a fork cannot break it."""
+
+    def __init__(self) -> None:
+        self._entries: deque[tuple[LedgerKey, int]] = deque()
+
+    def count(self, reason: Reason, *, subject: str = "", event_type: str = "", n: int = 1) -> None:
+        """Add ``n`` to a count."""
+        self._entries.append((LedgerKey(reason, subject, event_type), n))
+        if len(self._entries) > _COMPACT_AT:
+            self.put_back(self.take())
+
+    def take(self) -> Mapping[LedgerKey, int]:
+        """All counts since the last time, for the outbox to store. Give them back with :meth:`put_back` if it could not."""
+        counts: Counter[LedgerKey] = Counter()
+        while self._entries:
+            key, n = self._entries.popleft()
+            counts[key] += n
+        return counts
+
+    def put_back(self, counts: Mapping[LedgerKey, int]) -> None:
+        """Return what :meth:`take` gave."""
+        self._entries.extend(counts.items())
+
+    def peek(self) -> Mapping[LedgerKey, int]:
+        """The counts that are still in memory."""
+        counts: Counter[LedgerKey] = Counter()
+        for key, n in tuple(self._entries):
+            counts[key] += n
+        return counts

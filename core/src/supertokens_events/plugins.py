@@ -1,0 +1,187 @@
+"""What is installed: plugins found by entry point, what each brings, and which failed to load and why.
+
+pluggy's own loader stops at the first plugin that cannot be imported and names neither it nor its package, so the loop is ours.
+"""
+
+from __future__ import annotations
+
+import difflib
+import os
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from importlib.metadata import EntryPoint, entry_points
+from typing import Any
+
+import pluggy
+
+from supertokens_events import hookspecs
+from supertokens_events.catalog import Catalog, EventData, builtin_types
+from supertokens_events.log import get_logger
+from supertokens_events.sink import Sink
+
+__all__ = ["DISABLE_VARIABLE", "HookResult", "Plugin", "PluginError", "Plugins", "load_plugins"]
+
+DISABLE_VARIABLE = "SUPERTOKENS_EVENTS_DISABLE"
+
+log = get_logger(__name__)
+
+
+class PluginError(Exception):
+    """A plugin breaks the contract. The text names it and says what to do."""
+
+
+@dataclass(frozen=True)
+class Plugin:
+    """One plugin: an entry point, or an object that the app gave."""
+
+    name: str
+    distribution: str = ""
+    version: str = ""
+    hooks: tuple[str, ...] = ()
+    sink_types: tuple[str, ...] = ()
+    error: str = ""
+    disabled: bool = False
+
+    def __str__(self) -> str:
+        package = f" ({self.distribution} {self.version})" if self.distribution else ""
+        return f"{self.name!r}{package}"
+
+
+@dataclass(frozen=True)
+class HookResult:
+    """What one plugin's hook answered, or the exception that it raised."""
+
+    plugin: str
+    value: Any = None
+    error: Exception | None = None
+
+
+@dataclass
+class Plugins:
+    """All plugins, loaded, failed and disabled, and what the loaded ones bring."""
+
+    manager: pluggy.PluginManager
+    catalog: Catalog
+    found: list[Plugin] = field(default_factory=list)
+    sink_types: dict[str, type[Sink[Any]]] = field(default_factory=dict)
+
+    @property
+    def failed(self) -> list[Plugin]:
+        """The plugins that could not be loaded, each with its ``error``."""
+        return [plugin for plugin in self.found if plugin.error]
+
+    def call(self, hook: str, /, **arguments: Any) -> Iterator[HookResult]:
+        """Call every plugin's ``hook``, last registered first, one by one: what one raises does not stop the others."""
+        caller: pluggy.HookCaller = getattr(self.manager.hook, hook)
+        for implementation in reversed(caller.get_hookimpls()):
+            try:
+                value = implementation.function(*(arguments[name] for name in implementation.argnames))
+            except Exception as error:
+                yield HookResult(implementation.plugin_name, error=error)
+            else:
+                yield HookResult(implementation.plugin_name, value)
+
+    def has(self, hook: str) -> bool:
+        """Whether any plugin implements ``hook``."""
+        caller: pluggy.HookCaller = getattr(self.manager.hook, hook)
+        return bool(caller.get_hookimpls())
+
+
+def load_plugins(extra: Sequence[object] = (), *, disable: str | None = None) -> Plugins:
+    """Load the entry points of group ``supertokens_events``, then ``extra`` (objects that the app gives).
+
+    One that fails is logged, listed in :attr:`Plugins.failed`, and the others go on. ``disable`` holds comma-separated names,
+    ``*`` for all entry points; it defaults to the variable ``SUPERTOKENS_EVENTS_DISABLE``. Raises :class:`PluginError` for a
+    fault in ``extra``: that is the app's own code.
+    """
+    manager = pluggy.PluginManager(hookspecs.PROJECT)
+    manager.add_hookspecs(hookspecs)
+    plugins = Plugins(manager, Catalog(builtin_types()))
+    disabled = _names(os.environ.get(DISABLE_VARIABLE, "") if disable is None else disable)
+    for entry_point in sorted(entry_points(group=hookspecs.PROJECT), key=lambda entry_point: entry_point.name):
+        plugins.found.append(_load(plugins, entry_point, disabled))
+    for number, plugin in enumerate(extra, start=1):
+        plugins.found.append(_register(plugins, plugin, Plugin(_name_of(plugin, number))))
+    return plugins
+
+
+def _names(text: str) -> set[str]:
+    return {name.strip() for name in text.split(",") if name.strip()}
+
+
+def _name_of(plugin: object, number: int) -> str:
+    name = getattr(plugin, "__name__", None) or type(plugin).__qualname__
+    return f"{name}#{number}"
+
+
+def _load(plugins: Plugins, entry_point: EntryPoint, disabled: set[str]) -> Plugin:
+    package = entry_point.dist
+    plugin = Plugin(entry_point.name, package.name if package else "", package.version if package else "")
+    if disabled & {"*", plugin.name}:
+        return replace(plugin, disabled=True)
+    try:
+        return _register(plugins, entry_point.load(), plugin)
+    except Exception as error:
+        text = str(error) if isinstance(error, PluginError) else f"{type(error).__name__}: {error}"
+        log.error("A plugin could not be loaded; the others go on.", plugin=str(plugin), error=text)
+        return replace(plugin, error=text)
+
+
+def _register(plugins: Plugins, module: object, plugin: Plugin) -> Plugin:
+    """Register ``module`` whole, or not at all."""
+    manager = plugins.manager
+    if plugin.name in {known.name for known in plugins.found if not known.error}:
+        raise PluginError(f"two plugins are named {plugin.name!r}; uninstall one, or turn both off with {DISABLE_VARIABLE}")
+    manager.register(module, plugin.name)
+    try:
+        _check_hooks(manager, plugin)
+        sink_types = _sink_types(plugins, plugin)
+        catalog = Catalog([*plugins.catalog, *_brought(plugins, plugin, "register_event_types", EventData)])
+    except Exception as error:
+        manager.unregister(name=plugin.name)
+        raise error if isinstance(error, PluginError) else PluginError(f"{type(error).__name__}: {error}") from error
+    plugins.sink_types.update(sink_types)
+    plugins.catalog = catalog
+    hooks = tuple(sorted(caller.name for caller in manager.get_hookcallers(module) or ()))
+    return replace(plugin, hooks=hooks, sink_types=tuple(sink_types))
+
+
+def _check_hooks(manager: pluggy.PluginManager, plugin: Plugin) -> None:
+    try:
+        manager.check_pending()
+    except pluggy.PluginValidationError as error:
+        known = [name for name in vars(manager.hook) if not name.startswith("_")]
+        unknown = _unknown_hooks(manager)
+        nearest = next(iter(difflib.get_close_matches(unknown[0], [k for k in known if k not in unknown], n=1)), None)
+        hint = f"; did you mean {nearest!r}?" if nearest else ""
+        raise PluginError(f"plugin {plugin} has a hook {unknown[0]!r} that does not exist{hint}") from error
+
+
+def _unknown_hooks(manager: pluggy.PluginManager) -> list[str]:
+    callers = (caller for caller in vars(manager.hook).values() if isinstance(caller, pluggy.HookCaller))
+    return [caller.name for caller in callers if not caller.has_spec() and caller.get_hookimpls()]
+
+
+def _sink_types(plugins: Plugins, plugin: Plugin) -> dict[str, type[Sink[Any]]]:
+    brought: dict[str, type[Sink[Any]]] = {}
+    for sink_type in _brought(plugins, plugin, "register_sink_types", Sink):
+        taken = plugins.sink_types.get(sink_type.type) or brought.get(sink_type.type)
+        if taken is not None:
+            raise PluginError(
+                f"the sink type {sink_type.type!r} is brought by two packages, {taken.__module__} and "
+                f"{sink_type.__module__}; uninstall one, or turn one off with {DISABLE_VARIABLE}"
+            )
+        brought[sink_type.type] = sink_type
+    return brought
+
+
+def _brought(plugins: Plugins, plugin: Plugin, hook: str, base: type) -> Iterable[Any]:
+    """What this one plugin's ``register_…`` hook returns, checked."""
+    caller: pluggy.HookCaller = getattr(plugins.manager.hook, hook)
+    for implementation in caller.get_hookimpls():
+        if implementation.plugin_name == plugin.name:
+            things: Any = implementation.function()
+            for thing in things:
+                if not (isinstance(thing, type) and issubclass(thing, base)):
+                    raise PluginError(f"plugin {plugin}: {hook} returned {thing!r}, expected subclasses of {base.__name__}")
+                yield thing

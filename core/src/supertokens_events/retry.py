@@ -1,0 +1,70 @@
+"""When to try again: a schedule of waits, its jitter, and how durations are written in TOML."""
+
+from __future__ import annotations
+
+import random
+import re
+from collections.abc import Callable
+from typing import Annotated
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+
+__all__ = ["Duration", "RetryPolicy", "parse_duration"]
+
+_UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
+_DURATION = re.compile(r"(\d+(?:\.\d+)?)\s*(ms|s|m|h|d)")
+
+
+def parse_duration(value: object) -> float:
+    """Seconds from a number of seconds or a text such as ``"500ms"``, ``"5s"``, ``"30m"``, ``"2h"``, ``"7d"``.
+
+    Raises ``ValueError`` for anything else, a negative number included.
+    """
+    if isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value < float("inf"):
+        return float(value)
+    if isinstance(value, str) and (match := _DURATION.fullmatch(value.strip())):
+        return float(match[1]) * _UNITS[match[2]]
+    raise ValueError(f"expected a duration such as '500ms', '5s', '30m', '2h' or '7d', got {value!r}")
+
+
+Duration = Annotated[float, BeforeValidator(parse_duration)]
+
+
+class RetryPolicy(BaseModel):
+    """A sink's schedule. A sink type brings its own; ``retry`` in a sink's TOML table may change it.
+
+    ``schedule`` holds the waits in seconds *between* attempts, so there are ``len(schedule) + 1`` attempts. The default
+    is ten attempts over 75 h 35 m 5 s, as Standard Webhooks suggests ("multiple days").
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    schedule: tuple[Duration, ...] = (5, 300, 1800, 7200, 18000, 36000, 50400, 72000, 86400)
+    jitter: float = Field(default=0.2, ge=0, le=1)
+    max_retry_after: Duration = 86400.0
+
+    @property
+    def attempts(self) -> int:
+        """How many attempts a delivery has before it is given up."""
+        return len(self.schedule) + 1
+
+    def wait_after(
+        self, attempts: int, retry_after: float | None = None, *, uniform: Callable[[float, float], float] = random.uniform
+    ) -> float | None:
+        """Seconds to wait when ``attempts`` attempts were used up; ``None`` when the schedule is at its end.
+
+        The wait is the schedule's, moved by ±``jitter``. A receiver's ``retry_after`` (seconds, capped at
+        ``max_retry_after``) makes it longer, never shorter: the schedule's span is what was promised.
+        """
+        if attempts > len(self.schedule):
+            return None
+        planned = self.schedule[max(attempts - 1, 0)] if self.schedule else 0.0
+        wait = planned * uniform(1 - self.jitter, 1 + self.jitter)
+        return max(wait, min(retry_after or 0.0, self.max_retry_after))
+
+    def wait_uncounted(self, attempts: int, retry_after: float | None = None) -> float:
+        """Seconds to wait after a try that did not use up an attempt (the receiver asked for patience, see ``Retry.counts``)."""
+        if retry_after is not None:
+            return min(retry_after, self.max_retry_after)
+        wait = self.wait_after(max(attempts, 1))
+        return self.max_retry_after if wait is None else wait

@@ -1,0 +1,145 @@
+"""The sink contract: what delivers events to one kind of place, and what each try came to.
+
+A sink author writes one settings model and one method, :meth:`Sink.deliver`. It is given deliveries and returns one
+outcome for each, in the same order. An outcome is a value; an exception is a bug, logged, counted and treated as
+:class:`Retry`. The core keeps the promise durably (a claim, a lease, the due time); the sink decides what an answer means.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any, ClassVar, Generic, TypeVar
+
+from pydantic import BaseModel, ConfigDict
+
+from supertokens_events.event import Event
+from supertokens_events.retry import RetryPolicy
+
+__all__ = [
+    "BatchPolicy",
+    "Delivered",
+    "Delivery",
+    "Outcome",
+    "Rejected",
+    "Retry",
+    "RetryPolicy",
+    "Sink",
+    "SinkSettings",
+]
+
+
+@dataclass(frozen=True)
+class Delivery:
+    """One event on its way to one sink, as a sink sees it.
+
+    ``body`` is the event's JSON exactly as it was stored: send these bytes, do not make them again. ``event_id`` is the
+    idempotency key, the same for every attempt. ``attempt`` counts from 1.
+    """
+
+    sink: str
+    event_id: str
+    event_type: str
+    sequence: int
+    tenant_id: str | None
+    user_id: str | None
+    body: bytes = field(repr=False)
+    attempt: int = 1
+
+    @cached_property
+    def event(self) -> Event:
+        """The event, parsed on first use. A sink that only forwards ``body`` never pays for it."""
+        return Event.from_bytes(self.body)
+
+
+@dataclass(frozen=True, slots=True)
+class Delivered:
+    """The place has it. ``detail`` is kept with the attempt (a status code, a shortened answer): small, and never a secret."""
+
+    detail: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Retry:
+    """Not now. ``after`` is the wait in seconds that the place asked for; ``counts=False`` does not use up an attempt."""
+
+    reason: str
+    after: float | None = None
+    counts: bool = True
+    detail: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Rejected:
+    """Never. The delivery becomes a dead letter with this reason."""
+
+    reason: str
+    detail: Mapping[str, Any] = field(default_factory=dict)
+
+
+Outcome = Delivered | Retry | Rejected
+
+
+@dataclass(frozen=True, slots=True)
+class BatchPolicy:
+    """How many deliveries one call of :meth:`Sink.deliver` may get: at most ``size`` events and ``max_bytes`` bytes of bodies."""
+
+    size: int
+    max_bytes: int | None = None
+
+
+class SinkSettings(BaseModel):
+    """A ready base for a sink's settings: frozen, and an unknown key is an error."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
+
+
+SettingsT = TypeVar("SettingsT", bound=BaseModel)
+SettingsClass = type[BaseModel]
+
+
+class Sink(ABC, Generic[SettingsT]):
+    """A named, configured place that events go to. Subclass it, set :attr:`type` and :attr:`Settings`, write :meth:`deliver`.
+
+    An instance lives on one event loop, between :meth:`open` and :meth:`close`. ``deliver`` may be called up to
+    :attr:`concurrency` times at once and must not block the loop; it is cancelled after :attr:`deadline` seconds, which
+    counts as :class:`Retry`.
+    """
+
+    type: ClassVar[str]
+    """What ``type = "…"`` says in TOML."""
+
+    Settings: ClassVar[SettingsClass] = SinkSettings
+    """The sink's own keys of its TOML table. Secrets are ``pydantic.SecretStr``."""
+
+    retry: RetryPolicy = RetryPolicy()
+    """Its schedule; ``retry`` in the TOML table changes it."""
+
+    batch: BatchPolicy | None = None
+    """``None``: one delivery a call."""
+
+    concurrency: int = 10
+    deadline: float = 45.0
+
+    def __init__(self, name: str, settings: SettingsT) -> None:
+        self.name = name
+        self.settings = settings
+
+    async def open(self) -> None:
+        """Make what lives as long as the sink: connections, files. Called once, before the first :meth:`deliver`."""
+
+    @abstractmethod
+    async def deliver(self, deliveries: Sequence[Delivery]) -> Sequence[Outcome]:
+        """Deliver, and say for each delivery, in order, what came of it."""
+
+    async def close(self) -> None:
+        """Give back what :meth:`open` made. Called once; nothing is delivered afterwards."""
+
+    async def check(self) -> Sequence[str]:
+        """Problems that a person should know before the first event, as sentences; sends nothing. For ``check --connect``."""
+        return ()
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} {self.name!r}>"

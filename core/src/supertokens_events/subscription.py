@@ -1,0 +1,65 @@
+"""Which events a sink wants: type patterns and tenants, compiled once and matched when an event is appended."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+
+__all__ = ["Patterns", "Subscription", "check_pattern"]
+
+_PATTERN = re.compile(r"!?(\*|[a-z0-9_]+)(\.(\*|[a-z0-9_]+))*")
+
+
+def check_pattern(pattern: str) -> str:
+    """``pattern`` itself when it is one: ``user.created``, ``user.*``, ``*.failed``, ``*``, each with ``!`` before it to exclude.
+
+    Raises ``ValueError`` otherwise.
+    """
+    if not _PATTERN.fullmatch(pattern):
+        raise ValueError(
+            f"{pattern!r} is not an event pattern: expected a type such as 'user.created', "
+            "with '*' for one or more parts and '!' in front to exclude, such as 'user.*' or '!session.refreshed'"
+        )
+    return pattern
+
+
+class Patterns:
+    """An ordered list of patterns. The last one that matches decides; where none matches, the type is not wanted.
+
+    ``*`` stands for one or more whole parts, so ``user.*`` is also ``user.sign_in.failed``. A list that only excludes
+    starts from everything.
+    """
+
+    def __init__(self, patterns: Iterable[str]) -> None:
+        self.patterns = tuple(check_pattern(pattern) for pattern in patterns)
+        self._rules = [(not pattern.startswith("!"), _compile(pattern.lstrip("!"))) for pattern in self.patterns]
+        self._otherwise = bool(self._rules) and not any(wanted for wanted, _ in self._rules)
+
+    def matches(self, event_type: str) -> bool:
+        """Whether an event of this type is wanted."""
+        for wanted, rule in reversed(self._rules):
+            if rule.fullmatch(event_type):
+                return wanted
+        return self._otherwise
+
+    def __repr__(self) -> str:
+        return f"Patterns({list(self.patterns)!r})"
+
+
+@lru_cache(maxsize=1024)
+def _compile(pattern: str) -> re.Pattern[str]:
+    return re.compile(r"\.".join(r"[a-z0-9_]+(?:\.[a-z0-9_]+)*" if part == "*" else part for part in pattern.split(".")))
+
+
+@dataclass(frozen=True)
+class Subscription:
+    """What one sink wants. ``tenants`` empty: all of them."""
+
+    patterns: Patterns
+    tenants: Sequence[str] = ()
+
+    def matches(self, event_type: str, tenant_id: str | None) -> bool:
+        """Whether an event of this type and tenant goes to the sink."""
+        return (not self.tenants or tenant_id in self.tenants) and self.patterns.matches(event_type)
