@@ -53,7 +53,7 @@ class ConfigurationError(Exception):
 
 
 class _Table(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True, defer_build=True)
 
 
 class AppSettings(_Table):
@@ -88,7 +88,7 @@ class DispatcherSettings(_Table):
 class _CommonSinkKeys(BaseModel):
     """The keys that every sink has. The rest of its table belongs to its type's ``Settings``."""
 
-    model_config = ConfigDict(frozen=True, extra="ignore", hide_input_in_errors=True)
+    model_config = ConfigDict(frozen=True, extra="ignore", hide_input_in_errors=True, defer_build=True)
 
     type: str
     events: tuple[str, ...] = Field(min_length=1)

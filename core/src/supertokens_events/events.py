@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 from pydantic import ValidationError
 
 from supertokens_events.config import ConfigurationError, Settings, find_file, load_file, load_settings
-from supertokens_events.dispatch import Dispatcher, DispatcherThread
 from supertokens_events.emit import Emitter, Route
 from supertokens_events.event import Actor, Event
 from supertokens_events.ledger import Ledger
@@ -19,6 +18,8 @@ from supertokens_events.plugins import Plugins, load_plugins
 
 if TYPE_CHECKING:
     from supertokens_python.plugins import SuperTokensPlugin
+
+    from supertokens_events.dispatch import Dispatcher, DispatcherThread
 
 __all__ = ["Events"]
 
@@ -34,7 +35,7 @@ class Events:
         self.plugins = plugins
         self.ledger = Ledger()
         self.outbox = _outbox(settings)
-        self._thread = DispatcherThread(self.dispatcher)
+        self._thread = self._dispatcher_thread() if settings.dispatcher.run == "thread" else None
         self.emitter = Emitter(
             self.outbox,
             plugins,
@@ -150,22 +151,31 @@ class Events:
 
     def start(self) -> None:
         """Start the dispatcher thread now instead of with the first event, unless ``[dispatcher] run = "off"``."""
-        if self.settings.dispatcher.run == "thread":
+        if self._thread is not None:
             self._thread.start()
 
     def stop(self, timeout: float = 10.0) -> None:
         """Store what waits, finish deliveries in flight within ``timeout`` seconds, give the rest back. Safe to call twice."""
         self.emitter.stop(timeout)
-        self._thread.stop(timeout)
+        if self._thread is not None:
+            self._thread.stop(timeout)
         self.outbox.close()
 
     def dispatcher(self) -> Dispatcher:
         """A dispatcher over every sink that can deliver, for one event loop."""
+        from supertokens_events.dispatch import Dispatcher
+
         sinks = [sink for config in self.settings.sinks.values() if config.enabled and (sink := config.build()) is not None]
         return Dispatcher(sinks, self.outbox, self.plugins, self.ledger, poll_interval=self.settings.dispatcher.poll_interval)
 
+    def _dispatcher_thread(self) -> DispatcherThread:
+        # Imported here: an app that only stores does not pay for anyio.
+        from supertokens_events.dispatch import DispatcherThread
+
+        return DispatcherThread(self.dispatcher)
+
     def _stored(self, _events: Sequence[Event]) -> None:
-        if self.settings.dispatcher.run == "thread":
+        if self._thread is not None:
             self._thread.wake()
 
 

@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
-from types import ModuleType
+from importlib import import_module
 
-from supertokens_events.catalog import password, session, user
 from supertokens_events.catalog.base import Catalog, EventData
 
 __all__ = ["Catalog", "EventData", "builtin_types"]
 
-_DOMAINS: tuple[ModuleType, ...] = (user, session, password)
+DOMAINS = ("password", "session", "user")
 
 
 def builtin_types() -> list[type[EventData]]:
-    """Every event type that capture can emit, in no promised order."""
+    """Every event type that capture can emit, in no promised order.
+
+    The domains are imported here and not above: a hundred models cost more than all the rest of ``import supertokens_events``.
+    """
+    modules = [import_module(f"{__name__}.{domain}") for domain in DOMAINS]
     return [
         value
-        for domain in _DOMAINS
-        for value in vars(domain).values()
+        for module in modules
+        for value in vars(module).values()
         if isinstance(value, type) and issubclass(value, EventData) and value is not EventData
     ]

@@ -19,7 +19,8 @@ class EventData(BaseModel):
     Adding an optional field keeps ``schema_version``; anything else raises it.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    # Built on first use: an app says a few of these types, and importing all of them must stay quick.
+    model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True, hide_input_in_errors=True)
 
     event_type: ClassVar[str]
     schema_version: ClassVar[int] = 1

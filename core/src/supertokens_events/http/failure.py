@@ -48,14 +48,12 @@ def _sentence(error: BaseException) -> str | None:
             why = f"has no valid TLS certificate: {complaint}"
         case ssl.SSLError():
             why = "failed in the TLS handshake"
-        case socket.gaierror() | UnicodeError():
+        case socket.gaierror() | UnicodeError() | aiohttp.InvalidURL():
             why = "cannot be resolved: is the host name right?"
         case TimeoutError():
             why = "did not answer in time"
         case ConnectionRefusedError():
             why = "refused the connection"
-        case aiohttp.InvalidURL():
-            why = "is neither a host name nor an address in its usual form"
         case ConnectionError() | aiohttp.ServerDisconnectedError():
             why = "closed the connection before it answered"
         case OSError(errno=int() as number):

@@ -10,7 +10,8 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Any
+from types import MappingProxyType
+from typing import Any, NamedTuple
 
 from supertokens_events.event import Event
 from supertokens_events.ledger import LedgerKey
@@ -54,8 +55,7 @@ class DeliveryState(StrEnum):
     """Not meant to go out, such as for a sink that is turned off. A replay can make it due."""
 
 
-@dataclass(frozen=True, slots=True)
-class NewDelivery:
+class NewDelivery(NamedTuple):
     """A delivery to store with its event."""
 
     sink: str
@@ -63,8 +63,7 @@ class NewDelivery:
     reason: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
+class Entry(NamedTuple):
     """An event to store: its skeleton, its bytes, and who gets it."""
 
     event: Event
@@ -72,8 +71,7 @@ class Entry:
     deliveries: Sequence[NewDelivery] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Claim:
+class Claim(NamedTuple):
     """A delivery that this dispatcher holds until its lease ends.
 
     ``fence`` grows with every claim: what an earlier holder writes later changes nothing. ``used`` counts the attempts that
@@ -86,8 +84,7 @@ class Claim:
     delivery: Delivery
 
 
-@dataclass(frozen=True, slots=True)
-class Settlement:
+class Settlement(NamedTuple):
     """What came of a claim, to be written down. ``used`` is the new count of attempts; ``due_at`` matters while pending."""
 
     claim: Claim
@@ -98,7 +95,7 @@ class Settlement:
     started_at: float
     duration: float
     reason: str | None = None
-    detail: Mapping[str, Any] = field(default_factory=dict)
+    detail: Mapping[str, Any] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,8 +113,7 @@ class StoredEvent:
     body: bytes | None = field(repr=False)
 
 
-@dataclass(frozen=True, slots=True)
-class Attempt:
+class Attempt(NamedTuple):
     """One try at a delivery, counted from 1."""
 
     number: int
@@ -128,8 +124,7 @@ class Attempt:
     detail: Mapping[str, Any]
 
 
-@dataclass(frozen=True, slots=True)
-class StoredDelivery:
+class StoredDelivery(NamedTuple):
     """A delivery as it lies in the outbox, with its attempts in order."""
 
     sequence: int
@@ -143,8 +138,7 @@ class StoredDelivery:
     attempts: Sequence[Attempt] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class SinkStatus:
+class SinkStatus(NamedTuple):
     """How one sink stands. ``oldest`` is when the oldest pending event was stored; all times are seconds since the epoch."""
 
     sink: str
