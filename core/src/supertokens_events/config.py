@@ -63,7 +63,9 @@ class AppSettings(_Table):
 
 
 class OutboxSettings(_Table):
-    """``[outbox]``. A relative SQLite path is relative to the TOML file; ``append_timeout`` is the deadline inside an auth call."""
+    """``[outbox]``. A relative SQLite path is relative to the TOML file; ``append_timeout`` is the deadline inside an
+    auth call.
+    """
 
     url: str = "sqlite:supertokens-events.db"
     durability: Literal["normal", "full"] = "normal"
@@ -71,7 +73,9 @@ class OutboxSettings(_Table):
 
 
 class CaptureSettings(_Table):
-    """``[capture]``. ``"@default"`` in ``events`` stands for every type that is not high-volume; ``context`` lists the fields to keep."""
+    """``[capture]``. ``"@default"`` in ``events`` stands for every type that is not high-volume; ``context`` lists the
+    fields to keep.
+    """
 
     events: tuple[str, ...] = (DEFAULT_EVENTS,)
     context: tuple[Literal["ip", "user_agent", "method", "path", "request_id", "origin"], ...] | None = None
@@ -99,7 +103,9 @@ class _CommonSinkKeys(BaseModel):
 
 @dataclass(frozen=True)
 class SinkConfig:
-    """One ``[sinks.NAME]`` table. ``sink_type`` is ``None`` when its plugin is installed but could not be loaded: its deliveries wait."""
+    """One ``[sinks.NAME]`` table. ``sink_type`` is ``None`` when its plugin is installed but could not be loaded: its
+    deliveries wait.
+    """
 
     name: str
     type_name: str
@@ -140,7 +146,9 @@ class Settings:
 
 
 def find_file(path: str | os.PathLike[str] | None = None) -> Path:
-    """``path``, else what ``SUPERTOKENS_EVENTS_CONFIG`` names, else ``supertokens-events.toml`` in the working directory."""
+    """``path``, else what ``SUPERTOKENS_EVENTS_CONFIG`` names, else ``supertokens-events.toml`` in the working
+    directory.
+    """
     return Path(path or os.environ.get(CONFIG_VARIABLE) or DEFAULT_FILE)
 
 
@@ -150,7 +158,8 @@ def load_file(path: Path, plugins: Plugins) -> Settings:
         document = tomllib.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise ConfigurationError(
-            f"{path}: there is no such file; write one with 'supertokens-events init', or name yours with --config or {CONFIG_VARIABLE}"
+            f"{path}: there is no such file; write one with 'supertokens-events init', "
+            f"or name yours with --config or {CONFIG_VARIABLE}"
         ) from None
     except OSError as error:
         raise ConfigurationError(f"{path}: cannot be read: {error.strerror}") from None
@@ -159,7 +168,9 @@ def load_file(path: Path, plugins: Plugins) -> Settings:
     return load_settings(document, plugins, file=str(path), folder=path.resolve().parent)
 
 
-def load_settings(document: Mapping[str, Any], plugins: Plugins, *, file: str = "configuration", folder: Path | None = None) -> Settings:
+def load_settings(
+    document: Mapping[str, Any], plugins: Plugins, *, file: str = "configuration", folder: Path | None = None
+) -> Settings:
     """The settings in a parsed document. Raises :class:`ConfigurationError` with every problem found."""
     reader = _Reader(file, folder or Path.cwd(), plugins)
     tables = {name: document.get(name, {}) for name in ("app", "outbox", "capture", "dispatcher", "sinks")}
@@ -229,12 +240,18 @@ class _Reader:
         patterns = self.patterns(f"{key}.events", common.events)
         sink_type = self.sink_type(key, common.type)
         own = {name: value for name, value in table.items() if name not in _CommonSinkKeys.model_fields}
-        settings = self.table(sink_type.Settings, key, own, also_known=list(_CommonSinkKeys.model_fields)) if sink_type else None
+        settings = (
+            self.table(sink_type.Settings, key, own, also_known=list(_CommonSinkKeys.model_fields))
+            if sink_type
+            else None
+        )
         base = sink_type.retry if sink_type else RetryPolicy()
         retry = self.table(RetryPolicy, f"{key}.retry", {**base.model_dump(), **common.retry})
         if patterns is None or retry is None:
             return None
-        return SinkConfig(name, common.type, Subscription(patterns, common.tenants), common.enabled, retry, sink_type, settings)
+        return SinkConfig(
+            name, common.type, Subscription(patterns, common.tenants), common.enabled, retry, sink_type, settings
+        )
 
     def sink_type(self, key: str, name: str) -> type[Sink[Any]] | None:
         """The class behind ``type``. ``None`` with no problem noted: its plugin may be among those that failed to load."""
@@ -286,7 +303,9 @@ class _Reader:
         try:
             return (self.folder / path).read_text(encoding="utf-8").rstrip("\r\n")
         except (OSError, UnicodeDecodeError) as error:
-            self.problem(key, f"the file {path} cannot be read: {getattr(error, 'strerror', None) or 'it is not UTF-8 text'}")
+            self.problem(
+                key, f"the file {path} cannot be read: {getattr(error, 'strerror', None) or 'it is not UTF-8 text'}"
+            )
             return ""
 
     def unknown_keys(self, key: str, given: Mapping[str, Any], known: Mapping[str, Any]) -> None:
@@ -294,7 +313,9 @@ class _Reader:
             if name not in known:
                 self.problem(f"{key}.{name}".lstrip("."), _unknown_key(name, list(known)))
 
-    def validation_problem(self, key: str, model: type[BaseModel], detail: ErrorDetails, also_known: Sequence[str]) -> None:
+    def validation_problem(
+        self, key: str, model: type[BaseModel], detail: ErrorDetails, also_known: Sequence[str]
+    ) -> None:
         path = ".".join([key, *(str(part) for part in detail["loc"])])
         match detail["type"]:
             case "missing":

@@ -1,7 +1,7 @@
 """The second half of the line: take deliveries that are due, hand them to their sinks, write down what came of it.
 
-One :class:`Lane` per sink, so that a sink that hangs never delays another. A lane claims only what it can take at once, and
-a claim is a lease: a dispatcher that dies gives its deliveries back by itself.
+One :class:`Lane` per sink, so that a sink that hangs never delays another. A lane claims only what it can take at once,
+and a claim is a lease: a dispatcher that dies gives its deliveries back by itself.
 """
 
 from __future__ import annotations
@@ -53,7 +53,15 @@ class _Line:
 class Lane:
     """One sink's deliveries: claimed, delivered, settled."""
 
-    def __init__(self, sink: Sink[Any], outbox: Outbox, plugins: Plugins, ledger: Ledger, *, clock: Callable[[], float] = time.time) -> None:
+    def __init__(
+        self,
+        sink: Sink[Any],
+        outbox: Outbox,
+        plugins: Plugins,
+        ledger: Ledger,
+        *,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
         self.sink = sink
         self._line = _Line(outbox, plugins, ledger, clock)
         self._clock = clock
@@ -72,7 +80,9 @@ class Lane:
         self._wake.set()
 
     async def run(self, poll_interval: float) -> None:
-        """Deliver what is due and wait for more until :meth:`stop`; when cancelled, what is in flight goes back to the outbox."""
+        """Deliver what is due and wait for more until :meth:`stop`; when cancelled, what is in flight goes back to the
+        outbox.
+        """
         async with anyio.create_task_group() as calls:
             while not self._stopping:
                 self._wake = anyio.Event()
@@ -118,7 +128,11 @@ class Lane:
                 await self.sink.open()
             except Exception as error:
                 self._line.ledger.count(Reason.SINK_UNAVAILABLE, subject=self.sink.name)
-                log.error("A sink could not be opened; its deliveries wait.", sink=self.sink.name, error=describe_exception(error))
+                log.error(
+                    "A sink could not be opened; its deliveries wait.",
+                    sink=self.sink.name,
+                    error=describe_exception(error),
+                )
                 return False
             self._opened = True
         return True
@@ -143,7 +157,9 @@ class Lane:
         if self._stopping:
             return []
         limit = calls * (self.sink.batch.size if self.sink.batch else 1)
-        claims = await self._line.store(self._line.outbox.claim, self.sink.name, limit, self.sink.deadline + _LEASE_MARGIN)
+        claims = await self._line.store(
+            self._line.outbox.claim, self.sink.name, limit, self.sink.deadline + _LEASE_MARGIN
+        )
         return list(_batches(claims, self.sink.batch))
 
     async def _deliver_in_room(self, claims: Sequence[Claim]) -> None:
@@ -161,8 +177,13 @@ class Lane:
                 await self._line.store(self._line.outbox.release, claims)
             raise
         duration = time.perf_counter() - start
-        settlements = [self._settlement(claim, outcome, started_at, duration) for claim, outcome in zip(claims, outcomes, strict=True)]
-        with anyio.CancelScope(shield=True):  # what the sink has done is done: write it down even when we are asked to stop
+        settlements = [
+            self._settlement(claim, outcome, started_at, duration)
+            for claim, outcome in zip(claims, outcomes, strict=True)
+        ]
+        with anyio.CancelScope(
+            shield=True
+        ):  # what the sink has done is done: write it down even when we are asked to stop
             await self._settle(settlements, outcomes)
 
     async def _outcomes(self, claims: Sequence[Claim]) -> Sequence[Outcome]:
@@ -170,7 +191,9 @@ class Lane:
         try:
             with anyio.fail_after(self.sink.deadline):
                 outcomes = await self.sink.deliver([claim.delivery for claim in claims])
-            if len(outcomes) != len(claims) or not all(isinstance(outcome, Delivered | Retry | Rejected) for outcome in outcomes):
+            if len(outcomes) != len(claims) or not all(
+                isinstance(outcome, Delivered | Retry | Rejected) for outcome in outcomes
+            ):
                 raise TypeError("deliver() must return one outcome for each delivery")
         except TimeoutError:
             reason = f"the sink took longer than its deadline of {self.sink.deadline:g} s"
@@ -185,7 +208,9 @@ class Lane:
 
     def _sink_failed(self, method: str, error: Exception, n: int = 1) -> None:
         self._line.ledger.count(Reason.SINK_FAILED, subject=self.sink.name, n=n)
-        log.error("A sink raised; that is a bug in it.", sink=self.sink.name, method=method, error=describe_exception(error))
+        log.error(
+            "A sink raised; that is a bug in it.", sink=self.sink.name, method=method, error=describe_exception(error)
+        )
 
     # Settling ------------------------------------------------------------------------------------------------------
 
@@ -200,19 +225,27 @@ class Lane:
                 return settle(state=DeliveryState.DEAD, outcome="rejected", used=used, due_at=now, reason=reason)
             case Retry(counts=False, reason=reason, after=after):
                 wait = self.sink.retry.wait_uncounted(claim.used, after)
-                return settle(state=DeliveryState.PENDING, outcome="retry", used=claim.used, due_at=now + wait, reason=reason)
+                return settle(
+                    state=DeliveryState.PENDING, outcome="retry", used=claim.used, due_at=now + wait, reason=reason
+                )
             case Retry(reason=reason, after=after):
                 next_wait = self.sink.retry.wait_after(used, after)
                 if next_wait is None:
                     given_up = f"given up after {used} attempts: {reason}"
                     return settle(state=DeliveryState.DEAD, outcome="retry", used=used, due_at=now, reason=given_up)
-                return settle(state=DeliveryState.PENDING, outcome="retry", used=used, due_at=now + next_wait, reason=reason)
+                return settle(
+                    state=DeliveryState.PENDING, outcome="retry", used=used, due_at=now + next_wait, reason=reason
+                )
 
     async def _settle(self, settlements: Sequence[Settlement], outcomes: Sequence[Outcome]) -> None:
         try:
             await self._line.store(self._line.outbox.settle, settlements)
         except OutboxError as error:
-            log.error("An outcome could not be written down; the delivery is made again.", sink=self.sink.name, error=str(error))
+            log.error(
+                "An outcome could not be written down; the delivery is made again.",
+                sink=self.sink.name,
+                error=str(error),
+            )
             return
         counts = self._line.ledger.take()
         try:
@@ -238,7 +271,12 @@ class Lane:
         for result in self._line.plugins.call("delivery_settled", delivery=delivery, outcome=outcome):
             if result.error:
                 self._line.ledger.count(Reason.LISTENER_FAILED, subject=result.plugin, event_type=delivery.event_type)
-                log.error("A plugin's hook raised.", plugin=result.plugin, hook="delivery_settled", error=describe_exception(result.error))
+                log.error(
+                    "A plugin's hook raised.",
+                    plugin=result.plugin,
+                    hook="delivery_settled",
+                    error=describe_exception(result.error),
+                )
 
 
 def _batches(claims: Sequence[Claim], policy: BatchPolicy | None) -> Iterator[Sequence[Claim]]:
@@ -330,10 +368,13 @@ class Dispatcher:
 
 
 class DispatcherThread:
-    """A dispatcher in a daemon thread with its own event loop. Starts on the first :meth:`wake`, again in a forked child."""
+    """A dispatcher in a daemon thread with its own event loop. Starts on the first :meth:`wake`, again in a forked
+    child.
+    """
 
     def __init__(self, make: Callable[[], Dispatcher]) -> None:
         self._make = make
+        self._thread: threading.Thread | None = None
         self._start_anew()
 
     def wake(self) -> None:
@@ -364,7 +405,7 @@ class DispatcherThread:
         """Also after a fork: the thread is not in the child."""
         self._pid = os.getpid()
         self._starting = threading.Lock()
-        self._thread: threading.Thread | None = None
+        self._thread = None
         self._running: tuple[asyncio.AbstractEventLoop, Dispatcher] | None = None
 
     def _call(self, method: Callable[[Dispatcher], None]) -> None:

@@ -1,8 +1,9 @@
 """Emit: take events through the hook chain into the outbox, within a deadline, and never in an auth call's way.
 
-Submitting an event puts it on a queue and returns at once. One daemon thread per process takes everything that waits there,
-runs the hooks (enrich → redact → filter), decides which sinks get it, and commits it all in one transaction. Callers wait for
-that commit, up to ``append_timeout``; past it they go on, and the event stays queued until it can be stored.
+Submitting an event puts it on a queue and returns at once. One daemon thread per process takes everything that waits
+there, runs the hooks (enrich → redact → filter), decides which sinks get it, and commits it all in one transaction.
+Callers wait for that commit, up to ``append_timeout``; past it they go on, and the event stays queued until it can be
+stored.
 """
 
 from __future__ import annotations
@@ -46,7 +47,9 @@ class Route:
 
 @dataclass
 class _Job:
-    """One event on the queue. ``caller`` is the context in which it was emitted: hooks see the request's context variables."""
+    """One event on the queue. ``caller`` is the context in which it was emitted: hooks see the request's context
+    variables.
+    """
 
     event: Event
     stored: Future[Event | None]
@@ -56,8 +59,8 @@ class _Job:
 class Emitter:
     """The first half of the line. Safe to use from any thread, any event loop, and after a fork.
 
-    ``captured`` says which types are stored at all, ``routes`` who gets them, ``source`` is the app's URL in the events that
-    capture makes, ``context_fields`` are the context fields that stay
+    ``captured`` says which types are stored at all, ``routes`` who gets them, ``source`` is the app's URL in the events
+    that capture makes, ``context_fields`` are the context fields that stay
     (``None``: all). ``stored`` is called with the events of each commit.
     """
 
@@ -93,7 +96,9 @@ class Emitter:
         """Whether an event of this type would be stored and somebody would get it: worth an extra read of the core."""
         if not self.captured.matches(event_type):
             return False
-        return self.plugins.has("event_emitted") or any(route.subscription.patterns.matches(event_type) for route in self.routes)
+        return self.plugins.has("event_emitted") or any(
+            route.subscription.patterns.matches(event_type) for route in self.routes
+        )
 
     async def emit(self, events: Sequence[Event]) -> list[Event | None]:
         """Store events; returns when they are committed or ``append_timeout`` has passed. Each comes back as stored.
@@ -126,7 +131,9 @@ class Emitter:
         return [self._submit(event) for event in events]
 
     def stop(self, timeout: float = 2.0) -> None:
-        """Store what waits, for up to ``timeout`` seconds, and end the thread. What cannot be stored is counted as lost."""
+        """Store what waits, for up to ``timeout`` seconds, and end the thread. What cannot be stored is counted as
+        lost.
+        """
         thread = self._thread
         if self._pid != os.getpid() or thread is None or not thread.is_alive():
             return
@@ -177,7 +184,9 @@ class Emitter:
         for event, future in zip(events, futures, strict=True):
             if not future.done():
                 self.ledger.count(Reason.LATE, event_type=event.type)
-                log.warning("An event is not stored in time; it waits in memory.", event_type=event.type, event_id=event.id)
+                log.warning(
+                    "An event is not stored in time; it waits in memory.", event_type=event.type, event_id=event.id
+                )
         return [future.result() if future.done() else None for future in futures]
 
     # The thread ----------------------------------------------------------------------------------------------------
@@ -226,7 +235,9 @@ class Emitter:
                 if self._stopping.is_set():
                     self._lose_all([job for job, _ in prepared], str(error))
                     return []
-                log.warning("The outbox is not available; events wait in memory.", events=len(prepared), error=str(error))
+                log.warning(
+                    "The outbox is not available; events wait in memory.", events=len(prepared), error=str(error)
+                )
                 self._stopping.wait(wait)
                 wait = min(wait * 2, _RETRY_WAIT[1])
             except OutboxError as error:
@@ -252,7 +263,9 @@ class Emitter:
 
     def _lose(self, job: _Job, why: str) -> None:
         self.ledger.count(Reason.LOST, event_type=job.event.type)
-        log.error("An event is lost: it could not be stored.", event_type=job.event.type, event_id=job.event.id, error=why)
+        log.error(
+            "An event is lost: it could not be stored.", event_type=job.event.type, event_id=job.event.id, error=why
+        )
         job.stored.set_result(None)
 
     def _lose_all(self, jobs: Sequence[_Job], why: str) -> None:
@@ -318,15 +331,26 @@ class Emitter:
         return True, held
 
     def _deliveries(self, event: Event, held: str | None) -> list[NewDelivery]:
-        return [_delivery(route, held) for route in self.routes if route.subscription.matches(event.type, event.tenant_id)]
+        return [
+            _delivery(route, held) for route in self.routes if route.subscription.matches(event.type, event.tenant_id)
+        ]
 
     def _hook_failed(self, reason: Reason, plugin: str, event_type: str, error: Exception) -> None:
         self.ledger.count(reason, subject=plugin, event_type=event_type)
-        log.error("A plugin's hook raised.", plugin=plugin, event_type=event_type, kind=str(reason), error=describe_exception(error))
+        log.error(
+            "A plugin's hook raised.",
+            plugin=plugin,
+            event_type=event_type,
+            kind=str(reason),
+            error=describe_exception(error),
+        )
 
 
 def _answer(prepared: Sequence[tuple[_Job, Entry]], sequences: Sequence[int]) -> list[Event]:
-    events = [entry.event.model_copy(update={"sequence": sequence}) for (_, entry), sequence in zip(prepared, sequences, strict=True)]
+    events = [
+        entry.event.model_copy(update={"sequence": sequence})
+        for (_, entry), sequence in zip(prepared, sequences, strict=True)
+    ]
     for (job, _), event in zip(prepared, events, strict=True):
         if not job.stored.done():
             job.stored.set_result(event)
@@ -334,7 +358,9 @@ def _answer(prepared: Sequence[tuple[_Job, Entry]], sequences: Sequence[int]) ->
 
 
 def _with_context(event: Event, added: Mapping[str, object]) -> Event:
-    """``event`` with more context, validated and made into plain JSON values now: what cannot be stored is the hook's fault, not the event's."""
+    """``event`` with more context, validated and made into plain JSON values now: what cannot be stored is the hook's
+    fault, not the event's.
+    """
     context = type(event.context).model_validate({**event.context.model_dump(), **added})
     context.model_dump_json()
     return event.model_copy(update={"context": context})

@@ -16,16 +16,17 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PlainSerializer
 from pydantic_core import PydanticSerializationError, to_json
 
-__all__ = ["Actor", "Context", "Event", "event_type", "new_event_id", "with_sequence"]
+__all__ = ["Actor", "Context", "Event", "event_type", "iso_timestamp", "new_event_id", "with_sequence"]
 
 _CROCKFORD = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 _EVENT_TYPE = re.compile(r"[a-z0-9_]+(\.[a-z0-9_]+)+")
 
 
 def new_event_id(now: float | None = None) -> str:
-    """A new event id: ``evt_`` and a ULID, so ids sort by time and contain no ``.`` (Standard Webhooks signs ``id.time.body``).
+    """A new event id: ``evt_`` and a ULID, so that ids sort by time.
 
-    ``now`` is in seconds since the epoch and defaults to the current time.
+    It contains no ``.``, because Standard Webhooks signs ``id.time.body``. ``now`` is in seconds since the epoch and
+    defaults to the current time.
     """
     milliseconds = int((time.time() if now is None else now) * 1000)
     number = (milliseconds << 80) | int.from_bytes(os.urandom(10))
@@ -45,15 +46,25 @@ def event_type(name: str) -> str:
 def _in_utc(value: datetime) -> datetime:
     if value.tzinfo is None:
         raise ValueError("a timestamp needs a time zone")
-    return value.astimezone(UTC)
+    try:
+        return value.astimezone(UTC)
+    except OverflowError:
+        raise ValueError("a timestamp lies in the years 1 to 9999 of UTC") from None
 
 
-def _iso_microseconds(value: datetime) -> str:
-    return value.strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+def iso_timestamp(value: datetime) -> str:
+    """A time in UTC as every event says it: ``2026-11-23T07:15:22.104533Z``."""
+    return value.replace(tzinfo=None).isoformat(timespec="microseconds") + "Z"
 
 
+def _well_formed(text: str) -> str:
+    """``text`` with a ``?`` for each lone surrogate: a client can send one, and no store and no JSON can hold it."""
+    return text if text.isascii() else text.encode("utf-8", "replace").decode("utf-8")
+
+
+Text = Annotated[str, AfterValidator(_well_formed)]
 EventTypeName = Annotated[str, AfterValidator(event_type)]
-Timestamp = Annotated[datetime, AfterValidator(_in_utc), PlainSerializer(_iso_microseconds, when_used="json")]
+Timestamp = Annotated[datetime, AfterValidator(_in_utc), PlainSerializer(iso_timestamp, when_used="json")]
 
 
 class Actor(BaseModel):
@@ -88,11 +99,11 @@ class Event(BaseModel):
     type: EventTypeName
     timestamp: Timestamp = Field(default_factory=lambda: datetime.now(UTC))
     schema_version: int = 1
-    source: str | None = None
-    tenant_id: str | None = None
-    user_id: str | None = None
+    source: Text | None = None
+    tenant_id: Text | None = None
+    user_id: Text | None = None
     sequence: int | None = None
-    correlation_id: str | None = None
+    correlation_id: Text | None = None
     actor: Actor = Actor()
     context: Context = Context()
     data: dict[str, Any] = Field(default_factory=dict)
@@ -127,7 +138,7 @@ def _to_json(document: dict[str, Any]) -> bytes:
 def _without_surrogates(value: Any) -> Any:
     match value:
         case str():
-            return value.encode("utf-8", "replace").decode("utf-8")
+            return _well_formed(value)
         case dict():
             return {_without_surrogates(key): _without_surrogates(item) for key, item in value.items()}
         case list():

@@ -1,4 +1,6 @@
-"""``Events``: the one object an app holds. It puts the line together and hands the app its two ends: the plugin, and ``emit``."""
+"""``Events``: the one object an app holds. It puts the line together and hands the app its two ends: the plugin, and
+``emit``.
+"""
 
 from __future__ import annotations
 
@@ -69,13 +71,17 @@ class Events:
     # Capture -------------------------------------------------------------------------------------------------------
 
     def plugin(self) -> SuperTokensPlugin:
-        """For ``SupertokensExperimentalConfig(plugins=[…])``, SDK ≥ 0.31. List it first: the first plugin is the innermost."""
+        """For ``SupertokensExperimentalConfig(plugins=[…])``, SDK ≥ 0.31. List it first: the first plugin is the
+        innermost.
+        """
         from supertokens_events.capture import make_plugin
 
         return make_plugin(self.emitter)
 
     def instrument(self) -> None:
-        """The same without the SDK's plugins, for SDK 0.27 to 0.30: call it after ``init()``. Calling it again changes nothing."""
+        """The same without the SDK's plugins, for SDK 0.27 to 0.30: call it after ``init()``. Calling it again changes
+        nothing.
+        """
         from supertokens_events.capture import instrument
 
         instrument(self.emitter)
@@ -93,12 +99,21 @@ class Events:
         timestamp: datetime | None = None,
         correlation_id: str | None = None,
     ) -> Event:
-        """Emit an event of the app's own through the same line; returns it once it is stored, or ``append_timeout`` has passed.
+        """Emit an event of the app's own through the same line; returns it once it is stored, or ``append_timeout`` has
+        passed.
 
-        Its ``sequence`` says that it is stored. Raises ``ValueError`` for a bad type name, for ``data`` that is not JSON, and
-        for ``data`` that does not fit a type of the catalog.
+        Its ``sequence`` says that it is stored. Raises ``ValueError`` for a bad type name, for ``data`` that is not
+        JSON, and for ``data`` that does not fit a type of the catalog.
         """
-        event = self._event(event_type, data, user_id, tenant_id, actor, timestamp, correlation_id)
+        event = self._event(
+            event_type,
+            data,
+            timestamp,
+            user_id=user_id,
+            tenant_id=tenant_id,
+            actor=actor or Actor(type="system"),
+            correlation_id=correlation_id,
+        )
         return (await self.emitter.emit([event]))[0] or event
 
     def emit_sync(
@@ -113,35 +128,29 @@ class Events:
         correlation_id: str | None = None,
     ) -> Event:
         """:meth:`emit` for code without an event loop."""
-        event = self._event(event_type, data, user_id, tenant_id, actor, timestamp, correlation_id)
+        event = self._event(
+            event_type,
+            data,
+            timestamp,
+            user_id=user_id,
+            tenant_id=tenant_id,
+            actor=actor or Actor(type="system"),
+            correlation_id=correlation_id,
+        )
         return self.emitter.emit_sync([event])[0] or event
 
     def _event(
-        self,
-        event_type: str,
-        data: Mapping[str, Any] | None,
-        user_id: str | None,
-        tenant_id: str | None,
-        actor: Actor | None,
-        timestamp: datetime | None,
-        correlation_id: str | None,
+        self, event_type: str, data: Mapping[str, Any] | None, timestamp: datetime | None, **fields: Any
     ) -> Event:
         model = self.plugins.catalog.get(event_type)
-        fields: dict[str, Any] = {} if timestamp is None else {"timestamp": timestamp}
+        if timestamp is not None:
+            fields["timestamp"] = timestamp
+        if model is not None:
+            fields["schema_version"] = model.schema_version
         try:
             if model is not None:
                 data = model.model_validate(data or {}).model_dump(mode="json", exclude_none=True)
-            event = Event(
-                type=event_type,
-                schema_version=model.schema_version if model else 1,
-                source=self.emitter.source,
-                user_id=user_id,
-                tenant_id=tenant_id,
-                actor=actor or Actor(type="system"),
-                correlation_id=correlation_id,
-                data=dict(data or {}),
-                **fields,
-            )
+            event = Event(type=event_type, source=self.emitter.source, data=dict(data or {}), **fields)
             event.to_bytes()
         except ValidationError as error:
             raise ValueError(_sentence(event_type, error)) from None
@@ -155,7 +164,9 @@ class Events:
             self._thread.start()
 
     def stop(self, timeout: float = 10.0) -> None:
-        """Store what waits, finish deliveries in flight within ``timeout`` seconds, give the rest back. Safe to call twice."""
+        """Store what waits, finish deliveries in flight within ``timeout`` seconds, give the rest back. Safe to call
+        twice.
+        """
         self.emitter.stop(timeout)
         if self._thread is not None:
             self._thread.stop(timeout)
@@ -165,8 +176,12 @@ class Events:
         """A dispatcher over every sink that can deliver, for one event loop."""
         from supertokens_events.dispatch import Dispatcher
 
-        sinks = [sink for config in self.settings.sinks.values() if config.enabled and (sink := config.build()) is not None]
-        return Dispatcher(sinks, self.outbox, self.plugins, self.ledger, poll_interval=self.settings.dispatcher.poll_interval)
+        sinks = [
+            sink for config in self.settings.sinks.values() if config.enabled and (sink := config.build()) is not None
+        ]
+        return Dispatcher(
+            sinks, self.outbox, self.plugins, self.ledger, poll_interval=self.settings.dispatcher.poll_interval
+        )
 
     def _dispatcher_thread(self) -> DispatcherThread:
         # Imported here: an app that only stores does not pay for anyio.

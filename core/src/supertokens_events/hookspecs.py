@@ -1,4 +1,5 @@
-"""The plugin contract: every function that the core calls by name. A hook that asks is a verb; one that tells is in the past tense.
+"""The plugin contract: every function that the core calls by name. A hook that asks is a verb; one that tells is in the
+past tense.
 
 A plugin is a module or an object with functions marked ``@hookimpl``. It is found by an entry point in the group
 ``supertokens_events``, or given to ``Events(plugins=[…])``.
@@ -45,7 +46,9 @@ def enrich_event(event: Event) -> Mapping[str, Any] | None:
 
 @hookspec
 def filter_event(event: Event) -> bool | None:
-    """``False`` drops the event (the ledger says who did). One that raises keeps it, with its deliveries held as dead letters."""
+    """``False`` drops the event (the ledger says who did). One that raises keeps it, with its deliveries held as dead
+    letters.
+    """
 
 
 @hookspec

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter, deque
 from collections.abc import Mapping
+from contextlib import suppress
 from enum import StrEnum
 from typing import NamedTuple
 
@@ -18,7 +19,8 @@ class Reason(StrEnum):
     CAPTURE_OFF = "capture_off"
     """``[capture] events`` does not ask for this type."""
     CAPTURE_FAILED = "capture_failed"
-    """A capture function raised; the fact was not said, or without what it would have read. Subject: the SDK function."""
+    """A capture function raised; the fact was not said, or without what it would have read. Subject: the SDK function.
+    """
     CAPTURE_GAP = "capture_gap"
     """This version of the SDK does not have a function that capture knows. Subject: the SDK function."""
     ENRICH_FAILED = "enrich_failed"
@@ -48,7 +50,7 @@ class LedgerKey(NamedTuple):
 
 
 class Ledger:
-    """Counts in memory until the outbox takes them. Appending to a deque needs no lock, so a fork cannot break it."""
+    """Counts in memory until the outbox takes them. A deque needs no lock, so a fork cannot break it."""
 
     def __init__(self) -> None:
         self._entries: deque[tuple[LedgerKey, int]] = deque()
@@ -60,11 +62,12 @@ class Ledger:
             self.put_back(self.take())
 
     def take(self) -> Mapping[LedgerKey, int]:
-        """All counts since the last time, for the outbox to store. Give them back with :meth:`put_back` if it could not."""
+        """All counts since the last time, for the outbox to store. :meth:`put_back` returns them if it could not."""
         counts: Counter[LedgerKey] = Counter()
-        while self._entries:
-            key, n = self._entries.popleft()
-            counts[key] += n
+        with suppress(IndexError):  # empty, perhaps because another thread takes at the same time
+            while True:
+                key, n = self._entries.popleft()
+                counts[key] += n
         return counts
 
     def put_back(self, counts: Mapping[LedgerKey, int]) -> None:

@@ -16,9 +16,11 @@ __all__ = ["Logger", "describe_exception", "get_logger"]
 
 
 class Logger:
-    """A structlog logger over ``logging.getLogger(name)``. It changes no global configuration, neither structlog's nor the app's.
+    """A structlog logger over ``logging.getLogger(name)``. It changes no global configuration, neither structlog's nor
+    the app's.
 
-    structlog is imported with the first record: it brings rich along, a third of what ``import supertokens_events`` may cost.
+    structlog is imported with the first record: it brings rich along, a third of what ``import supertokens_events`` may
+    cost.
     """
 
     def __init__(self, name: str) -> None:
@@ -61,7 +63,7 @@ def _render(_logger: Any, _method: str, fields: MutableMapping[str, Any]) -> tup
     """The sentence, then its fields: as text for a plain formatter, and under ``record.fields`` for a structured one."""
     sentence = str(fields.pop("event"))
     text = " ".join([sentence, *(f"{key}={value!r}" for key, value in fields.items())])
-    return (text.replace("%", "%%"),), {"extra": {"fields": dict(fields)}}
+    return (text,), {"extra": {"fields": dict(fields)}}
 
 
 def describe_exception(error: BaseException) -> str:

@@ -1,6 +1,7 @@
 """What is installed: plugins found by entry point, what each brings, and which failed to load and why.
 
-pluggy's own loader stops at the first plugin that cannot be imported and names neither it nor its package, so the loop is ours.
+pluggy's own loader stops at the first plugin that cannot be imported and names neither it nor its package, so the loop
+is ours.
 """
 
 from __future__ import annotations
@@ -90,9 +91,9 @@ class Plugins:
 def load_plugins(extra: Sequence[object] = (), *, disable: str | None = None) -> Plugins:
     """Load the entry points of group ``supertokens_events``, then ``extra`` (objects that the app gives).
 
-    One that fails is logged, listed in :attr:`Plugins.failed`, and the others go on. ``disable`` holds comma-separated names,
-    ``*`` for all entry points; it defaults to the variable ``SUPERTOKENS_EVENTS_DISABLE``. Raises :class:`PluginError` for a
-    fault in ``extra``: that is the app's own code.
+    One that fails is logged, listed in :attr:`Plugins.failed`, and the others go on. ``disable`` holds comma-separated
+    names, ``*`` for all entry points; it defaults to the variable ``SUPERTOKENS_EVENTS_DISABLE``. Raises
+    :class:`PluginError` for a fault in ``extra``: that is the app's own code.
     """
     manager = pluggy.PluginManager(hookspecs.PROJECT)
     manager.add_hookspecs(hookspecs)
@@ -131,7 +132,9 @@ def _register(plugins: Plugins, module: object, plugin: Plugin) -> Plugin:
     """Register ``module`` whole, or not at all."""
     manager = plugins.manager
     if plugin.name in {known.name for known in plugins.found if not known.error}:
-        raise PluginError(f"two plugins are named {plugin.name!r}; uninstall one, or turn both off with {DISABLE_VARIABLE}")
+        raise PluginError(
+            f"two plugins are named {plugin.name!r}; uninstall one, or turn both off with {DISABLE_VARIABLE}"
+        )
     manager.register(module, plugin.name)
     try:
         _check_hooks(manager, plugin)
@@ -183,5 +186,7 @@ def _brought(plugins: Plugins, plugin: Plugin, hook: str, base: type) -> Iterabl
             things: Any = implementation.function()
             for thing in things:
                 if not (isinstance(thing, type) and issubclass(thing, base)):
-                    raise PluginError(f"plugin {plugin}: {hook} returned {thing!r}, expected subclasses of {base.__name__}")
+                    raise PluginError(
+                        f"plugin {plugin}: {hook} returned {thing!r}, expected subclasses of {base.__name__}"
+                    )
                 yield thing

@@ -11,6 +11,8 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 __all__ = ["Duration", "RetryPolicy", "parse_duration"]
 
+_LONGEST = 100 * 365 * 86400.0  # what Python's own timeouts can hold, and more than anybody means
+_LEAST_PATIENCE = 1.0  # seconds: a place that asks for patience and says "0" is not asked again at once
 _UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)\s*(ms|s|m|h|d)")
 
@@ -18,13 +20,20 @@ _DURATION = re.compile(r"(\d+(?:\.\d+)?)\s*(ms|s|m|h|d)")
 def parse_duration(value: object) -> float:
     """Seconds from a number of seconds or a text such as ``"500ms"``, ``"5s"``, ``"30m"``, ``"2h"``, ``"7d"``.
 
-    Raises ``ValueError`` for anything else, a negative number included.
+    Raises ``ValueError`` for anything else, such as a negative number or more than a hundred years.
     """
-    if isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value < float("inf"):
-        return float(value)
+    seconds = _seconds(value)
+    if seconds is None or not 0 <= seconds <= _LONGEST:
+        raise ValueError(f"expected a duration such as '500ms', '5s', '30m', '2h' or '7d', got {value!r}")
+    return float(seconds)
+
+
+def _seconds(value: object) -> float | None:
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        return value
     if isinstance(value, str) and (match := _DURATION.fullmatch(value.strip())):
         return float(match[1]) * _UNITS[match[2]]
-    raise ValueError(f"expected a duration such as '500ms', '5s', '30m', '2h' or '7d', got {value!r}")
+    return None
 
 
 Duration = Annotated[float, BeforeValidator(parse_duration)]
@@ -49,7 +58,11 @@ class RetryPolicy(BaseModel):
         return len(self.schedule) + 1
 
     def wait_after(
-        self, attempts: int, retry_after: float | None = None, *, uniform: Callable[[float, float], float] = random.uniform
+        self,
+        attempts: int,
+        retry_after: float | None = None,
+        *,
+        uniform: Callable[[float, float], float] = random.uniform,
     ) -> float | None:
         """Seconds to wait when ``attempts`` attempts were used up; ``None`` when the schedule is at its end.
 
@@ -63,8 +76,11 @@ class RetryPolicy(BaseModel):
         return max(wait, min(retry_after or 0.0, self.max_retry_after))
 
     def wait_uncounted(self, attempts: int, retry_after: float | None = None) -> float:
-        """Seconds to wait after a try that did not use up an attempt (the receiver asked for patience, see ``Retry.counts``)."""
-        if retry_after is not None:
-            return min(retry_after, self.max_retry_after)
-        wait = self.wait_after(max(attempts, 1))
-        return self.max_retry_after if wait is None else wait
+        """Seconds to wait after a try that did not use up an attempt: the receiver asked for patience
+        (``Retry.counts``).
+
+        What it asked for, up to ``max_retry_after``, else the schedule's wait; never less than a second, as nothing
+        else ends such tries.
+        """
+        wait = self.wait_after(max(attempts, 1)) if retry_after is None else retry_after
+        return max(_LEAST_PATIENCE, min(self.max_retry_after if wait is None else wait, self.max_retry_after))

@@ -2,7 +2,8 @@
 
 A sink author writes one settings model and one method, :meth:`Sink.deliver`. It is given deliveries and returns one
 outcome for each, in the same order. An outcome is a value; an exception is a bug, logged, counted and treated as
-:class:`Retry`. The core keeps the promise durably (a claim, a lease, the due time); the sink decides what an answer means.
+:class:`Retry`. The core keeps the promise durably (a claim, a lease, the due time); the sink decides what an answer
+means.
 """
 
 from __future__ import annotations
@@ -56,7 +57,9 @@ class Delivery:
 
 @dataclass(frozen=True, slots=True)
 class Delivered:
-    """The place has it. ``detail`` is kept with the attempt (a status code, a shortened answer): small, and never a secret."""
+    """The place has it. ``detail`` is kept with the attempt (a status code, a shortened answer): small, and never a
+    secret.
+    """
 
     detail: Mapping[str, Any] = field(default_factory=dict)
 
@@ -84,7 +87,9 @@ Outcome = Delivered | Retry | Rejected
 
 @dataclass(frozen=True, slots=True)
 class BatchPolicy:
-    """How many deliveries one call of :meth:`Sink.deliver` may get: at most ``size`` events and ``max_bytes`` bytes of bodies."""
+    """How many deliveries one call of :meth:`Sink.deliver` may get: at most ``size`` events and ``max_bytes`` bytes of
+    bodies.
+    """
 
     size: int
     max_bytes: int | None = None
@@ -101,7 +106,8 @@ SettingsClass = type[BaseModel]
 
 
 class Sink(ABC, Generic[SettingsT]):
-    """A named, configured place that events go to. Subclass it, set :attr:`type` and :attr:`Settings`, write :meth:`deliver`.
+    """A named, configured place that events go to. Subclass it, set :attr:`type` and :attr:`Settings`, write
+    :meth:`deliver`.
 
     An instance lives on one event loop, between :meth:`open` and :meth:`close`. ``deliver`` may be called up to
     :attr:`concurrency` times at once and must not block the loop; it is cancelled after :attr:`deadline` seconds, which
@@ -138,7 +144,9 @@ class Sink(ABC, Generic[SettingsT]):
         """Give back what :meth:`open` made. Called once; nothing is delivered afterwards."""
 
     async def check(self) -> Sequence[str]:
-        """Problems that a person should know before the first event, as sentences; sends nothing. For ``check --connect``."""
+        """Problems that a person should know before the first event, as sentences; sends nothing. For ``check
+        --connect``.
+        """
         return ()
 
     def __repr__(self) -> str:

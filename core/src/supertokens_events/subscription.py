@@ -13,7 +13,8 @@ _PATTERN = re.compile(r"!?(\*|[a-z0-9_]+)(\.(\*|[a-z0-9_]+))*")
 
 
 def check_pattern(pattern: str) -> str:
-    """``pattern`` itself when it is one: ``user.created``, ``user.*``, ``*.failed``, ``*``, each with ``!`` before it to exclude.
+    """``pattern`` itself when it is one: ``user.created``, ``user.*``, ``*.failed``, ``*``, each with ``!`` before it
+    to exclude.
 
     Raises ``ValueError`` otherwise.
     """
@@ -50,7 +51,9 @@ class Patterns:
 
 @lru_cache(maxsize=1024)
 def _compile(pattern: str) -> re.Pattern[str]:
-    return re.compile(r"\.".join(r"[a-z0-9_]+(?:\.[a-z0-9_]+)*" if part == "*" else part for part in pattern.split(".")))
+    return re.compile(
+        r"\.".join(r"[a-z0-9_]+(?:\.[a-z0-9_]+)*" if part == "*" else part for part in pattern.split("."))
+    )
 
 
 @dataclass(frozen=True)

@@ -34,7 +34,8 @@ def make_plugin(emitter: Emitter) -> SuperTokensPlugin:
         from supertokens_python import plugins
     except ImportError:
         raise RuntimeError(
-            f"supertokens-python {version('supertokens-python')} has no plugins (they came with 0.31): call events.instrument() after init() instead"
+            f"supertokens-python {version('supertokens-python')} has no plugins (they came with 0.31): "
+            "call events.instrument() after init() instead"
         ) from None
 
     def override(recipe: Recipe) -> Any:
@@ -56,7 +57,9 @@ def make_plugin(emitter: Emitter) -> SuperTokensPlugin:
 
 
 def instrument(emitter: Emitter) -> None:
-    """Rebind what ``init()`` has made. Raises ``RuntimeError`` before ``init()``; does nothing when capture is attached already."""
+    """Rebind what ``init()`` has made. Raises ``RuntimeError`` before ``init()``; does nothing when capture is attached
+    already.
+    """
     try:
         supertokens = Supertokens.get_instance()
     except Exception:
@@ -85,4 +88,8 @@ def _guarded(function: Callable[..., Any], *arguments: Any) -> None:
     try:
         function(*arguments)
     except Exception as error:
-        log.error("Capture could not be attached; the app goes on without it.", step=repr(function), error=type(error).__name__)
+        log.error(
+            "Capture could not be attached; the app goes on without it.",
+            step=repr(function),
+            error=type(error).__name__,
+        )

@@ -13,7 +13,9 @@ __all__ = ["actor_of", "context_of"]
 
 
 def actor_of(fact: Fact, scope: Scope) -> Actor:
-    """The session's user, else in a user's own API request that user, else ``unknown``; outside of any API function the ``system``."""
+    """The session's user, else in a user's own API request that user, else ``unknown``; outside of any API function the
+    ``system``.
+    """
     session = scope.session
     if session is not None:
         return Actor(type="user", user_id=session.user_id, session_handle=session.session_handle)
@@ -25,7 +27,9 @@ def actor_of(fact: Fact, scope: Scope) -> Actor:
 
 
 def context_of(request: Any) -> Context:
-    """What may be told of a request. Its headers ``authorization`` and ``cookie``, its query and its body are never read."""
+    """What may be told of a request. Its headers ``authorization`` and ``cookie``, its query and its body are never
+    read.
+    """
     return Context(
         ip=_ip(getattr(request, "request", None)),
         user_agent=_header(request, "user-agent"),

@@ -8,7 +8,13 @@ from typing import Any
 from supertokens_events.capture import reads
 from supertokens_events.capture.recipe import Fact, Recipe, failure, ok
 from supertokens_events.capture.scope import Scope
-from supertokens_events.catalog.password import PasswordChanged, PasswordResetCompleted, PasswordResetFailed, PasswordResetFailure, PasswordResetRequested
+from supertokens_events.catalog.password import (
+    PasswordChanged,
+    PasswordResetCompleted,
+    PasswordResetFailed,
+    PasswordResetFailure,
+    PasswordResetRequested,
+)
 from supertokens_events.catalog.user import (
     Method,
     SignInFailure,
@@ -58,16 +64,28 @@ def user_created(user: Any, recipe_user_id: str, email: str, tenant_id: str, sco
     data = UserCreated(method=METHOD, recipe_user_id=recipe_user_id, email=email)
     yield Fact(data, user_id=user.id, tenant_id=tenant_id, by_subject=True)
     if (whom := scope.recall(RESET, about=recipe_user_id)) is not None:
-        yield Fact(PasswordResetCompleted(recipe_user_id=recipe_user_id, email=email), user_id=whom, tenant_id=tenant_id, by_subject=True)
+        yield Fact(
+            PasswordResetCompleted(recipe_user_id=recipe_user_id, email=email),
+            user_id=whom,
+            tenant_id=tenant_id,
+            by_subject=True,
+        )
 
 
 @recipe.function("sign_in", ok("SignInOkResult"))
 def user_signed_in(user: Any, recipe_user_id: str, email: str, tenant_id: str, scope: Scope) -> Fact:
     """With the session of the very same user it is a second factor or a step-up, not a sign-in."""
     session = scope.session
-    again = session is not None and any(session.recipe_user_id == method.recipe_user_id.get_as_string() for method in user.login_methods)
+    again = session is not None and any(
+        session.recipe_user_id == method.recipe_user_id.get_as_string() for method in user.login_methods
+    )
     data_model = UserReauthenticated if again else UserSignedIn
-    return Fact(data_model(method=METHOD, recipe_user_id=recipe_user_id, email=email), user_id=user.id, tenant_id=tenant_id, by_subject=True)
+    return Fact(
+        data_model(method=METHOD, recipe_user_id=recipe_user_id, email=email),
+        user_id=user.id,
+        tenant_id=tenant_id,
+        by_subject=True,
+    )
 
 
 @recipe.api("sign_in_post", SIGN_IN_FAILED)
@@ -116,7 +134,13 @@ async def user_before(recipe_user_id: str, email: str | None, user_context: dict
 
 @recipe.function("update_email_or_password", ok("UpdateEmailOrPasswordOkResult"))
 def email_or_password_updated(
-    recipe_user_id: str, email: str | None, has_password: bool, tenant_id_for_password_policy: str, scope: Scope, user_before: Any = None
+    *,
+    recipe_user_id: str,
+    email: str | None,
+    has_password: bool,
+    tenant_id_for_password_policy: str,
+    scope: Scope,
+    user_before: Any = None,
 ) -> Iterator[Fact]:
     user_id = user_before.id if user_before else recipe_user_id
     if has_password:
@@ -125,7 +149,9 @@ def email_or_password_updated(
             completed = PasswordResetCompleted(recipe_user_id=recipe_user_id, email=email)
             yield Fact(completed, user_id=whom, tenant_id=tenant_id_for_password_policy, by_subject=True)
         else:
-            yield Fact(PasswordChanged(recipe_user_id=recipe_user_id), user_id=user_id, tenant_id=tenant_id_for_password_policy)
+            yield Fact(
+                PasswordChanged(recipe_user_id=recipe_user_id), user_id=user_id, tenant_id=tenant_id_for_password_policy
+            )
     previous = _email_of(user_before, recipe_user_id)
     if email is not None and previous is not None and email != previous:
         changed = UserEmailChanged(method=METHOD, recipe_user_id=recipe_user_id, email=email, previous_email=previous)

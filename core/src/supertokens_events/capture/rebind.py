@@ -1,7 +1,8 @@
-"""The only code that wraps the SDK. Written once for every recipe: call, then look, inside ``try``; always return the original result.
+"""The only code that wraps the SDK. Written once for every recipe: call, then look, inside ``try``; always return the
+original result.
 
-Methods are rebound on the SDK's own implementation object. A subclass or a delegate in its place would lose the calls that the
-SDK makes to itself (``sign_up`` → ``create_new_recipe_user``).
+Methods are rebound on the SDK's own implementation object. A subclass or a delegate in its place would lose the calls
+that the SDK makes to itself (``sign_up`` → ``create_new_recipe_user``).
 """
 
 from __future__ import annotations
@@ -15,7 +16,16 @@ from typing import Any
 
 from supertokens_events.capture.context import actor_of, current_context
 from supertokens_events.capture.recipe import Capture, Fact, Outcome, Reader, Recipe, fill
-from supertokens_events.capture.scope import Frame, Kind, Scope, current_request, enter_request, leave_request, pop_frame, push_frame
+from supertokens_events.capture.scope import (
+    Frame,
+    Kind,
+    Scope,
+    current_request,
+    enter_request,
+    leave_request,
+    pop_frame,
+    push_frame,
+)
 from supertokens_events.emit import Emitter
 from supertokens_events.event import Event
 from supertokens_events.ledger import Reason
@@ -33,7 +43,8 @@ AsyncFunction = Callable[..., Awaitable[Any]]
 def rebind(implementation: Any, recipe: Recipe, kind: Kind, emitter: Emitter) -> Any:
     """Wrap, in place, every function of ``implementation`` that ``recipe`` captures. Doing it again changes nothing.
 
-    Returns ``implementation``, as an SDK override must. Never raises: without a function that it knows, capture has a gap.
+    Returns ``implementation``, as an SDK override must. Never raises: without a function that it knows, capture has a
+    gap.
     """
     done: set[str] = vars(implementation).setdefault(_MARK, set())
     for name in recipe.names(kind):
@@ -44,7 +55,11 @@ def rebind(implementation: Any, recipe: Recipe, kind: Kind, emitter: Emitter) ->
             setattr(implementation, name, _wrap(getattr(implementation, name), recipe, kind, name, emitter))
         except Exception as error:
             emitter.ledger.count(Reason.CAPTURE_GAP, subject=f"{recipe.id}.{name}")
-            log.warning("This SDK has no such function; its events are not captured.", function=f"{recipe.id}.{name}", error=describe_exception(error))
+            log.warning(
+                "This SDK has no such function; its events are not captured.",
+                function=f"{recipe.id}.{name}",
+                error=describe_exception(error),
+            )
     return implementation
 
 
@@ -125,7 +140,11 @@ class _Watch:
 
     def failed(self, error: BaseException) -> None:
         self.emitter.ledger.count(Reason.CAPTURE_FAILED, subject=self.name)
-        log.error("A call could not be captured; it goes on as if nothing were there.", function=self.name, error=describe_exception(error))
+        log.error(
+            "A call could not be captured; it goes on as if nothing were there.",
+            function=self.name,
+            error=describe_exception(error),
+        )
 
 
 class _Call:
@@ -137,6 +156,7 @@ class _Call:
         self.extra: dict[str, Any] = {}
         self.request_token = self._enter_request()
         self.frame, self.frame_token = push_frame(watch.recipe.id, watch.kind, watch.function, arguments)
+        self.position = len(self.frame.root.events)
 
     def _enter_request(self) -> Token[Any] | None:
         """An API function is given its request; the middleware around it may not have been ours to wrap."""
@@ -167,7 +187,9 @@ class _Call:
                 self.watch.failed(error)
 
     async def end(self) -> None:
-        """Leave the frame; the outermost call hands its events over and waits for them to be stored, within the deadline."""
+        """Leave the frame; the outermost call hands its events over and waits for them to be stored, within the
+        deadline.
+        """
         outermost = pop_frame(self.frame_token)
         if self.request_token is not None:
             leave_request(self.request_token)
@@ -184,11 +206,20 @@ class _Call:
         scope = Scope(self.frame)
         if capture.outside_api and scope.inside_api(self.watch.recipe.id):
             return
-        for fact in _each(capture.handler(**self._fill(capture, outcome))):
-            self.frame.root.events.append(_event(fact, self.frame, scope, self.watch.emitter.source))
+        facts = _each(capture.handler(**self._fill(capture, outcome)))
+        events = [_event(fact, self.frame, scope, self.watch.emitter.source) for fact in facts]
+        place = self.position if capture.first else len(self.frame.root.events)
+        self.frame.root.events[place:place] = events
 
     def _fill(self, declared: Capture | Reader, outcome: Outcome) -> dict[str, Any]:
-        return fill(declared.fields, self.extra, self.arguments, outcome, Scope(self.frame))
+        return fill(
+            declared.fields,
+            extra=self.extra,
+            derived=self.watch.recipe.derived,
+            arguments=self.arguments,
+            outcome=outcome,
+            scope=Scope(self.frame),
+        )
 
 
 def _each(facts: Fact | Iterable[Fact] | None) -> Iterable[Fact]:

@@ -1,7 +1,9 @@
-"""How a recipe says what to capture: by naming functions, results and fields. The wrapping is written once, in ``rebind``.
+"""How a recipe says what to capture: by naming functions, results and fields. The wrapping is written once, in
+``rebind``.
 
-A capture function *names the fields it takes*, as its parameters: they are filled from the call's arguments, then from the
-attributes of what came back. The signature is the allow-list. A name that can hold a secret is refused when it is declared.
+A capture function *names the fields it takes*, as its parameters: they are filled from the call's arguments, then from
+the attributes of what came back. The signature is the allow-list. A name that can hold a secret is refused when it is
+declared.
 """
 
 from __future__ import annotations
@@ -20,17 +22,19 @@ __all__ = ["Capture", "Fact", "Outcome", "Reader", "Recipe", "failure", "ok", "r
 # Map section 6: what must never leave, as arguments or as attributes of results.
 SECRET_NAMES = frozenset(
     """
-    password token tokens form_fields session access_token refresh_token anti_csrf_token access_token_payload session_data_in_database
-    new_session_data access_token_payload_update new_access_token_payload user_input_code link_code device_id pre_auth_session_id
-    secret qr_code_string totp credential webauthn_generated_options_id challenge recover_account_token oauth_tokens
-    raw_user_info_from_provider redirect_uri_info form_post_info client_secret cookies params authorization_header body redirect_to
-    payload jwt metadata_xml saml_response relay_state state config core_config api_options options user_context request link
+    password token tokens form_fields session access_token refresh_token anti_csrf_token access_token_payload
+    session_data_in_database new_session_data access_token_payload_update new_access_token_payload user_input_code
+    link_code device_id pre_auth_session_id secret qr_code_string totp credential webauthn_generated_options_id
+    challenge recover_account_token oauth_tokens raw_user_info_from_provider redirect_uri_info form_post_info
+    client_secret cookies params authorization_header body redirect_to payload jwt metadata_xml saml_response
+    relay_state state config core_config api_options options user_context request link
     """.split()  # noqa: SIM905 - a list of words reads best as words
 )
 
 _ERROR_CODE = re.compile(r"ERR_CODE_\d+")
 
 Matcher = Callable[["Outcome"], Mapping[str, Any] | None]
+Derive = Callable[[Mapping[str, Any], "Outcome", Scope], Any]
 HandlerT = TypeVar("HandlerT", bound=Callable[..., Any])
 
 
@@ -67,7 +71,9 @@ def raised(*names: str) -> Matcher:
     return lambda outcome: {} if outcome.error is not None and set(names) & set(outcome.names) else None
 
 
-def failure(reasons: Mapping[str, str], *, ok: Iterable[str], other: str, error: str, but_not: Iterable[str] = ()) -> Matcher:
+def failure(
+    reasons: Mapping[str, str], *, ok: Iterable[str], other: str, error: str, but_not: Iterable[str] = ()
+) -> Matcher:
     """The call returned anything but ``ok``, or raised anything but ``but_not``.
 
     Gives the field ``reason``: by class name, else ``other``, else ``error`` when it raised.
@@ -95,6 +101,7 @@ class Capture:
     fields: Mapping[str, inspect.Parameter]
     matches: Matcher
     outside_api: bool
+    first: bool
 
 
 @dataclass(frozen=True)
@@ -115,14 +122,35 @@ class Recipe:
         self.captures: list[Capture] = []
         self.frames: list[str] = []
         self.readers: dict[str, Reader] = {}
+        self.derived: dict[str, Derive] = dict(_DERIVED)
 
-    def function(self, name: str, matches: Matcher, *, outside_api: bool = False) -> Callable[[HandlerT], HandlerT]:
-        """After this recipe function. ``outside_api``: only when no API function of this recipe is around it."""
-        return self._declare("function", name, matches, outside_api)
+    def function(
+        self, name: str, matches: Matcher, *, outside_api: bool = False, first: bool = False
+    ) -> Callable[[HandlerT], HandlerT]:
+        """After this recipe function.
+
+        ``outside_api``: only when no API function of this recipe is around it. ``first``: its facts stand before those
+        of the calls that it made itself (a user is created before it is linked, though the SDK answers only after
+        both).
+        """
+        return self._declare("function", name, matches, outside_api, first)
 
     def api(self, name: str, matches: Matcher) -> Callable[[HandlerT], HandlerT]:
         """After this frontend API function."""
-        return self._declare("api", name, matches, outside_api=False)
+        return self._declare("api", name, matches, outside_api=False, first=False)
+
+    def derive(self, name: str) -> Callable[[Derive], Derive]:
+        """A field that is neither an argument nor an attribute: made from arguments, outcome and scope, and plain.
+
+        The only place that may touch an argument that can hold a secret. It takes out what may be told, such as the
+        public id of a credential or the keys of a mapping.
+        """
+
+        def declare(function: Derive) -> Derive:
+            self.derived[name] = function
+            return function
+
+        return declare
 
     def frame(self, *names: str) -> None:
         """Frontend API functions that say nothing themselves, but are where what happens inside them comes from."""
@@ -146,9 +174,11 @@ class Recipe:
         captured = [capture.name for capture in self.captures if capture.kind == kind]
         return list(dict.fromkeys([*captured, *(self.frames if kind == "api" else ())]))
 
-    def _declare(self, kind: Kind, name: str, matches: Matcher, outside_api: bool) -> Callable[[HandlerT], HandlerT]:
+    def _declare(
+        self, kind: Kind, name: str, matches: Matcher, outside_api: bool, first: bool
+    ) -> Callable[[HandlerT], HandlerT]:
         def declare(handler: HandlerT) -> HandlerT:
-            self.captures.append(Capture(name, kind, handler, _fields(handler), matches, outside_api))
+            self.captures.append(Capture(name, kind, handler, _fields(handler), matches, outside_api, first))
             return handler
 
         return declare
@@ -165,18 +195,31 @@ class MissingField(LookupError):
     """A capture function asks for a field that this version of the SDK does not have."""
 
 
-def fill(fields: Mapping[str, inspect.Parameter], extra: Mapping[str, Any], arguments: Mapping[str, Any], outcome: Outcome, scope: Scope) -> dict[str, Any]:
-    """Values for the fields, copied into plain ones. Raises :class:`MissingField` for one that is nowhere and has no default."""
+def fill(
+    fields: Mapping[str, inspect.Parameter],
+    *,
+    extra: Mapping[str, Any],
+    derived: Mapping[str, Derive],
+    arguments: Mapping[str, Any],
+    outcome: Outcome,
+    scope: Scope,
+) -> dict[str, Any]:
+    """Values for the fields, copied into plain ones. Raises :class:`MissingField` for one that is nowhere and has no
+    default.
+    """
+    attributes = _Attributes(outcome)
     values: dict[str, Any] = {}
     for name, parameter in fields.items():
-        for source in (extra, _DERIVED, arguments, _attributes(outcome)):
-            if name in source:
-                value = source[name]
-                values[name] = value(arguments, outcome, scope) if source is _DERIVED else _plain(value)
-                break
-        else:
-            if parameter.default is inspect.Parameter.empty:
-                raise MissingField(name)
+        if name in extra:
+            values[name] = extra[name]
+        elif name in derived:
+            values[name] = derived[name](arguments, outcome, scope)
+        elif name in arguments:
+            values[name] = _plain(arguments[name])
+        elif name in attributes:
+            values[name] = _plain(attributes[name])
+        elif parameter.default is inspect.Parameter.empty:
+            raise MissingField(name)
     return values
 
 
@@ -184,27 +227,18 @@ def _plain(value: Any) -> Any:
     return value.get_as_string() if hasattr(value, "get_as_string") else value
 
 
-class _attributes(Mapping[str, Any]):  # noqa: N801 - reads as the function that it is
-    """An outcome's attributes as a mapping. Of a ``SessionContainer``, which holds tokens, only its ids."""
+class _Attributes:
+    """An outcome's attributes by name. Of a ``SessionContainer``, which holds tokens, only its ids."""
 
     def __init__(self, outcome: Outcome) -> None:
         subject = outcome.error or outcome.value
         self._subject = SessionFacts.of(subject) if hasattr(subject, "get_access_token_payload") else subject
 
+    def __contains__(self, name: str) -> bool:
+        return hasattr(self._subject, name)
+
     def __getitem__(self, name: str) -> Any:
-        try:
-            return getattr(self._subject, name)
-        except AttributeError:
-            raise KeyError(name) from None
-
-    def __contains__(self, name: object) -> bool:
-        return isinstance(name, str) and hasattr(self._subject, name)
-
-    def __iter__(self) -> Any:
-        return iter(())
-
-    def __len__(self) -> int:
-        return 0
+        return getattr(self._subject, name)
 
 
 def _email(arguments: Mapping[str, Any], outcome: Outcome, _scope: Scope) -> str | None:
@@ -222,7 +256,7 @@ def _error_code(_arguments: Mapping[str, Any], outcome: Outcome, _scope: Scope) 
     return match[0] if match else None
 
 
-_DERIVED: Mapping[str, Callable[[Mapping[str, Any], Outcome, Scope], Any]] = {
+_DERIVED: Mapping[str, Derive] = {
     "scope": lambda _arguments, _outcome, scope: scope,
     "result": lambda _arguments, outcome, _scope: _only_plain(outcome.value),
     "email": _email,

@@ -14,7 +14,18 @@ from weakref import WeakKeyDictionary
 
 from supertokens_events.event import Event, new_event_id
 
-__all__ = ["Frame", "RequestScope", "Root", "Scope", "SessionFacts", "current_request", "enter_request", "leave_request", "pop_frame", "push_frame"]
+__all__ = [
+    "Frame",
+    "RequestScope",
+    "Root",
+    "Scope",
+    "SessionFacts",
+    "current_request",
+    "enter_request",
+    "leave_request",
+    "pop_frame",
+    "push_frame",
+]
 
 Kind = Literal["function", "api"]
 
@@ -34,7 +45,10 @@ class SessionFacts:
     def of(cls, container: Any) -> SessionFacts:
         """Copied from the container at once."""
         return cls(
-            container.get_handle(), container.get_user_id(), container.get_recipe_user_id().get_as_string(), container.get_tenant_id()
+            container.get_handle(),
+            container.get_user_id(),
+            container.get_recipe_user_id().get_as_string(),
+            container.get_tenant_id(),
         )
 
 
@@ -72,7 +86,9 @@ _memory: ContextVar[Mapping[str, tuple[Root, str, float]]] = ContextVar("superto
 _correlations: WeakKeyDictionary[Any, str] = WeakKeyDictionary()
 
 
-def push_frame(recipe: str, kind: Kind, name: str, arguments: Mapping[str, Any]) -> tuple[Frame, Token[tuple[Frame, ...]]]:
+def push_frame(
+    recipe: str, kind: Kind, name: str, arguments: Mapping[str, Any]
+) -> tuple[Frame, Token[tuple[Frame, ...]]]:
     """Begin a frame inside the current one. A task that outlives its parent's frame begins a root of its own."""
     frames = _frames.get()
     if frames and not frames[-1].root.closed:
@@ -98,7 +114,9 @@ def new_correlation_id() -> str:
 
 
 def enter_request(request: Any) -> Token[RequestScope | None]:
-    """Begin work on a request. Entering the same request again, as the SDK's error handler does, keeps its correlation id."""
+    """Begin work on a request. Entering the same request again, as the SDK's error handler does, keeps its correlation
+    id.
+    """
     return _request.set(RequestScope(request, _correlation_of(request)))
 
 
@@ -115,7 +133,9 @@ def current_request() -> RequestScope | None:
 def _correlation_of(request: Any) -> str:
     """By the framework's own request object: the SDK wraps it anew each time."""
     framework_request = getattr(request, "request", request)
-    unwrap = getattr(type(framework_request), "_get_current_object", None)  # Flask's is a proxy to whatever request is current
+    unwrap = getattr(
+        type(framework_request), "_get_current_object", None
+    )  # Flask's is a proxy to whatever request is current
     try:
         key = unwrap(framework_request) if unwrap else framework_request
         return _correlations.setdefault(key, new_correlation_id())
@@ -134,6 +154,14 @@ class Scope:
         """Whether a frontend API function (of this recipe) is around the call, or is it."""
         return any(frame.kind == "api" and recipe in (None, frame.recipe) for frame in self._frames)
 
+    def inside(self, recipe: str, *names: str) -> bool:
+        """Whether a call of this recipe (of one of these functions) is around the call."""
+        return any(
+            frame.recipe == recipe and (not names or frame.name in names)
+            for frame in self._frames
+            if frame is not self._frame
+        )
+
     @property
     def session(self) -> SessionFacts | None:
         """The session that the call, or one around it, was given."""
@@ -148,7 +176,9 @@ class Scope:
         _memory.set({**_memory.get(), what: (self._frame.root, about, time.monotonic())})
 
     def recall(self, what: str, about: str) -> str | None:
-        """Whom such a note is about, once: left inside the same outermost call, or just before in this task and about the same id."""
+        """Whom such a note is about, once: left inside the same outermost call, or just before in this task and about
+        the same id.
+        """
         memory = dict(_memory.get())
         root, whom, at = memory.pop(what, (None, "", 0.0))
         if root is self._frame.root or (whom == about and time.monotonic() - at < _REMEMBERED_FOR):

@@ -36,7 +36,9 @@ def session_refreshed(session_handle: str, user_id: str, recipe_user_id: str, te
 @recipe.function("refresh_session", raised("TokenTheftError"))
 def token_theft_detected(session_handle: str, user_id: str, recipe_user_id: str) -> Fact:
     """Whoever sent the token: its owner or a thief. So nobody is named as the actor."""
-    return Fact(SessionTokenTheftDetected(session_handle=session_handle, recipe_user_id=recipe_user_id), user_id=user_id)
+    return Fact(
+        SessionTokenTheftDetected(session_handle=session_handle, recipe_user_id=recipe_user_id), user_id=user_id
+    )
 
 
 @recipe.function(
@@ -75,7 +77,9 @@ def sessions_revoked(result: list[str]) -> Iterator[Fact]:
 
 
 @recipe.function("revoke_all_sessions_for_user", ok())
-def user_sessions_revoked(result: list[str], user_id: str, tenant_id: str, revoke_across_all_tenants: bool) -> Iterator[Fact]:
+def user_sessions_revoked(
+    result: list[str], user_id: str, tenant_id: str, revoke_across_all_tenants: bool
+) -> Iterator[Fact]:
     tenant = None if revoke_across_all_tenants else tenant_id
     return (Fact(SessionRevoked(session_handle=handle), user_id=user_id, tenant_id=tenant) for handle in result)
 

@@ -14,7 +14,8 @@ DOMAINS = ("password", "session", "user")
 def builtin_types() -> list[type[EventData]]:
     """Every event type that capture can emit, in no promised order.
 
-    The domains are imported here and not above: a hundred models cost more than all the rest of ``import supertokens_events``.
+    The domains are imported here and not above: a hundred models cost more than all the rest of ``import
+    supertokens_events``.
     """
     modules = [import_module(f"{__name__}.{domain}") for domain in DOMAINS]
     return [

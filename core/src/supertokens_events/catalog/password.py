@@ -6,7 +6,13 @@ from enum import StrEnum
 
 from supertokens_events.catalog.base import EventData
 
-__all__ = ["PasswordChanged", "PasswordResetCompleted", "PasswordResetFailed", "PasswordResetFailure", "PasswordResetRequested"]
+__all__ = [
+    "PasswordChanged",
+    "PasswordResetCompleted",
+    "PasswordResetFailed",
+    "PasswordResetFailure",
+    "PasswordResetRequested",
+]
 
 _RECIPE_USER = {"recipe_user_id": "7a1f3c52-6f0e-4a55-9d0b-1c4be2f7a9d1"}
 
@@ -41,7 +47,8 @@ class PasswordResetRequested(EventData):
 class PasswordResetCompleted(EventData):
     """A password was replaced through a reset link.
 
-    Source: ``emailpassword.update_email_or_password`` or ``create_new_recipe_user`` after ``consume_password_reset_token``.
+    Source: ``emailpassword.update_email_or_password`` or ``create_new_recipe_user`` after
+    ``consume_password_reset_token``.
     """
 
     event_type = "password.reset.completed"

@@ -6,7 +6,14 @@ from enum import StrEnum
 
 from supertokens_events.catalog.base import EventData
 
-__all__ = ["SessionCreated", "SessionRefreshFailed", "SessionRefreshFailure", "SessionRefreshed", "SessionRevoked", "SessionTokenTheftDetected"]
+__all__ = [
+    "SessionCreated",
+    "SessionRefreshFailed",
+    "SessionRefreshFailure",
+    "SessionRefreshed",
+    "SessionRevoked",
+    "SessionTokenTheftDetected",
+]
 
 _EXAMPLE = {
     "session_handle": "b1d3b3f1-6f3b-4f19-8d0e-3f7a8a1c2b4d",
@@ -44,7 +51,8 @@ class SessionRefreshed(EventData):
 
 
 class SessionRevoked(EventData):
-    """A session was ended, by its user or for them. Source: ``revoke_session``, ``revoke_multiple_sessions``, ``revoke_all_sessions_for_user``.
+    """A session was ended, by its user or for them. Source: ``revoke_session``, ``revoke_multiple_sessions``,
+    ``revoke_all_sessions_for_user``.
 
     Not told: sessions that expire, and sessions that the core ends by itself (account linking, user deletion).
     """
@@ -57,7 +65,9 @@ class SessionRevoked(EventData):
 
 
 class SessionTokenTheftDetected(EventData):
-    """A refresh token was used a second time: somebody else may hold it. Source: ``TokenTheftError`` of ``session.refresh_session``."""
+    """A refresh token was used a second time: somebody else may hold it. Source: ``TokenTheftError`` of
+    ``session.refresh_session``.
+    """
 
     event_type = "session.token_theft_detected"
     example = _EXAMPLE

@@ -57,7 +57,8 @@ class SignUpFailure(StrEnum):
 class UserCreated(EventData):
     """A user exists now that did not exist before.
 
-    Source: ``emailpassword.create_new_recipe_user``. It is told before any linking, so ``user_id`` is the new user's own.
+    Source: ``emailpassword.create_new_recipe_user``. It is told before any linking, so ``user_id`` is the new user's
+    own.
     """
 
     event_type = "user.created"
@@ -101,7 +102,9 @@ class UserReauthenticated(EventData):
 
 
 class UserSignInFailed(EventData):
-    """Somebody tried to sign in and was refused. Source: ``emailpassword.sign_in_post``, or ``sign_in`` called by a backend."""
+    """Somebody tried to sign in and was refused. Source: ``emailpassword.sign_in_post``, or ``sign_in`` called by a
+    backend.
+    """
 
     event_type = "user.sign_in.failed"
     example = {"method": "emailpassword", "reason": "wrong_credentials", "email": "ada@example.com"}
@@ -114,7 +117,9 @@ class UserSignInFailed(EventData):
 
 
 class UserSignUpFailed(EventData):
-    """Somebody tried to sign up and was refused. Source: ``emailpassword.sign_up_post``, or ``sign_up`` called by a backend."""
+    """Somebody tried to sign up and was refused. Source: ``emailpassword.sign_up_post``, or ``sign_up`` called by a
+    backend.
+    """
 
     event_type = "user.sign_up.failed"
     example = {"method": "emailpassword", "reason": "email_already_exists", "email": "ada@example.com"}

@@ -43,13 +43,18 @@ __all__ = [
 ]
 
 
-def open_outbox(url: str, *, folder: Path, durability: str = "normal", clock: Callable[[], float] = time.time) -> Outbox:
-    """The outbox that ``url`` names, not yet opened: ``sqlite:events.db`` (in ``folder``) or ``sqlite:///var/lib/app/events.db``.
+def open_outbox(
+    url: str, *, folder: Path, durability: str = "normal", clock: Callable[[], float] = time.time
+) -> Outbox:
+    """The outbox that ``url`` names, not yet opened: ``sqlite:events.db`` (in ``folder``) or
+    ``sqlite:///var/lib/app/events.db``.
 
     Raises ``ValueError`` for any other URL.
     """
     parts = urlsplit(url)
     path = unquote(parts.path)
     if parts.scheme != "sqlite" or parts.netloc or not path.strip("/"):
-        raise ValueError("expected 'sqlite:events.db' (beside the configuration) or 'sqlite:///var/lib/app/events.db' (from the root)")
+        raise ValueError(
+            "expected 'sqlite:events.db' (beside the configuration) or 'sqlite:///var/lib/app/events.db' (from the root)"
+        )
     return SqliteOutbox(folder / Path(path), durability=durability, clock=clock)

@@ -74,8 +74,8 @@ class Entry(NamedTuple):
 class Claim(NamedTuple):
     """A delivery that this dispatcher holds until its lease ends.
 
-    ``fence`` grows with every claim: what an earlier holder writes later changes nothing. ``used`` counts the attempts that
-    were used up before this one.
+    ``fence`` grows with every claim: what an earlier holder writes later changes nothing. ``used`` counts the attempts
+    that were used up before this one.
     """
 
     id: int
@@ -85,7 +85,9 @@ class Claim(NamedTuple):
 
 
 class Settlement(NamedTuple):
-    """What came of a claim, to be written down. ``used`` is the new count of attempts; ``due_at`` matters while pending."""
+    """What came of a claim, to be written down. ``used`` is the new count of attempts; ``due_at`` matters while
+    pending.
+    """
 
     claim: Claim
     state: DeliveryState
@@ -139,7 +141,9 @@ class StoredDelivery(NamedTuple):
 
 
 class SinkStatus(NamedTuple):
-    """How one sink stands. ``oldest`` is when the oldest pending event was stored; all times are seconds since the epoch."""
+    """How one sink stands. ``oldest`` is when the oldest pending event was stored; all times are seconds since the
+    epoch.
+    """
 
     sink: str
     pending: int = 0
@@ -217,7 +221,9 @@ class Outbox(ABC):
         """One event."""
 
     @abstractmethod
-    def events(self, *, after: int = 0, event_type: str | None = None, user_id: str | None = None, limit: int = 100) -> list[StoredEvent]:
+    def events(
+        self, *, after: int = 0, event_type: str | None = None, user_id: str | None = None, limit: int = 100
+    ) -> list[StoredEvent]:
         """Events with a sequence above ``after``, in order; without ``after`` the latest ``limit``, in order."""
 
     @abstractmethod

@@ -33,18 +33,32 @@ from supertokens_events.sink import Delivery
 
 __all__ = ["SqliteOutbox"]
 
-_NOT_NOW = (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY)
+_NOT_NOW = (
+    sqlite3.SQLITE_BUSY,
+    sqlite3.SQLITE_LOCKED,
+    sqlite3.SQLITE_FULL,
+    sqlite3.SQLITE_IOERR,
+    sqlite3.SQLITE_CANTOPEN,
+    sqlite3.SQLITE_READONLY,
+)
 _EVENT_COLUMNS = "sequence, id, type, timestamp, tenant_id, user_id, correlation_id, stored_at, payload"
 
 
 class SqliteOutbox(Outbox):
-    """An outbox in the file ``path``. ``durability`` ``"full"`` also survives a power cut, at the price of one sync per commit.
+    """An outbox in the file ``path``. ``durability`` ``"full"`` also survives a power cut, at the price of one sync per
+    commit.
 
-    ``busy_timeout`` is how long in seconds one call waits for another process's lock. ``clock`` gives seconds since the epoch.
+    ``busy_timeout`` is how long in seconds one call waits for another process's lock. ``clock`` gives seconds since the
+    epoch.
     """
 
     def __init__(
-        self, path: str | os.PathLike[str], *, durability: str = "normal", busy_timeout: float = 5.0, clock: Callable[[], float] = time.time
+        self,
+        path: str | os.PathLike[str],
+        *,
+        durability: str = "normal",
+        busy_timeout: float = 5.0,
+        clock: Callable[[], float] = time.time,
     ) -> None:
         self.path = Path(path)
         self._synchronous = "FULL" if durability == "full" else "NORMAL"
@@ -120,7 +134,9 @@ class SqliteOutbox(Outbox):
             raise kind(f"the outbox {self.path} cannot be used: {error}") from error
 
     def _raw(self) -> sqlite3.Connection:
-        connection = sqlite3.connect(self.path, timeout=self._busy_timeout, isolation_level=None, check_same_thread=False)
+        connection = sqlite3.connect(
+            self.path, timeout=self._busy_timeout, isolation_level=None, check_same_thread=False
+        )
         connection.row_factory = sqlite3.Row
         return connection
 
@@ -155,7 +171,9 @@ class SqliteOutbox(Outbox):
     def append(self, entries: Sequence[Entry]) -> list[int]:
         with self._transaction() as connection:
             now = self._clock()
-            (last,) = connection.execute("UPDATE meta SET value = value + ? WHERE key = 'sequence' RETURNING value", (len(entries),)).fetchone()
+            (last,) = connection.execute(
+                "UPDATE meta SET value = value + ? WHERE key = 'sequence' RETURNING value", (len(entries),)
+            ).fetchone()
             sequences = list(range(last - len(entries) + 1, last + 1))
             connection.executemany(
                 f"INSERT INTO event ({_EVENT_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
@@ -177,10 +195,13 @@ class SqliteOutbox(Outbox):
             ids = [
                 row["id"]
                 for row in connection.execute(
-                    "SELECT id FROM delivery WHERE sink = ? AND state = 'pending' AND due_at <= ? ORDER BY due_at, id LIMIT ?", (sink, now, limit)
+                    "SELECT id FROM delivery WHERE sink = ? AND state = 'pending' AND due_at <= ? ORDER BY due_at, id LIMIT ?",
+                    (sink, now, limit),
                 )
             ]
-            connection.executemany("UPDATE delivery SET due_at = ?, fence = fence + 1 WHERE id = ?", [(now + lease, id_) for id_ in ids])
+            connection.executemany(
+                "UPDATE delivery SET due_at = ?, fence = fence + 1 WHERE id = ?", [(now + lease, id_) for id_ in ids]
+            )
             rows = [connection.execute(_CLAIMED, (id_,)).fetchone() for id_ in ids]
         return [_claim(row) for row in rows]
 
@@ -192,7 +213,8 @@ class SqliteOutbox(Outbox):
         with self._transaction() as connection:
             now = self._clock()
             connection.executemany(
-                "UPDATE delivery SET due_at = ? WHERE id = ? AND fence = ? AND state = 'pending'", [(now, claim.id, claim.fence) for claim in claims]
+                "UPDATE delivery SET due_at = ? WHERE id = ? AND fence = ? AND state = 'pending'",
+                [(now, claim.id, claim.fence) for claim in claims],
             )
 
     def record(self, counts: Mapping[LedgerKey, int]) -> None:
@@ -208,12 +230,16 @@ class SqliteOutbox(Outbox):
 
     def next_due(self, sink: str) -> float | None:
         with self._connected() as connection:
-            (due_at,) = connection.execute("SELECT min(due_at) FROM delivery WHERE sink = ? AND state = 'pending'", (sink,)).fetchone()
+            (due_at,) = connection.execute(
+                "SELECT min(due_at) FROM delivery WHERE sink = ? AND state = 'pending'", (sink,)
+            ).fetchone()
         return None if due_at is None else float(due_at)
 
     def ledger(self) -> list[LedgerCount]:
         with self._reading() as connection:
-            rows = connection.execute("SELECT reason, subject, event_type, count, first_at, last_at FROM ledger ORDER BY last_at DESC")
+            rows = connection.execute(
+                "SELECT reason, subject, event_type, count, first_at, last_at FROM ledger ORDER BY last_at DESC"
+            )
             return [LedgerCount(*row) for row in rows]
 
     def status(self) -> list[SinkStatus]:
@@ -230,11 +256,15 @@ class SqliteOutbox(Outbox):
             row = connection.execute(f"SELECT {_EVENT_COLUMNS} FROM event WHERE id = ?", (event_id,)).fetchone()
         return StoredEvent(*row) if row else None
 
-    def events(self, *, after: int = 0, event_type: str | None = None, user_id: str | None = None, limit: int = 100) -> list[StoredEvent]:
+    def events(
+        self, *, after: int = 0, event_type: str | None = None, user_id: str | None = None, limit: int = 100
+    ) -> list[StoredEvent]:
         where, values = _where({"sequence > ?": after or None, "type = ?": event_type, "user_id = ?": user_id})
         order = "ASC" if after else "DESC"
         with self._reading() as connection:
-            rows = connection.execute(f"SELECT {_EVENT_COLUMNS} FROM event {where} ORDER BY sequence {order} LIMIT ?", (*values, limit)).fetchall()
+            rows = connection.execute(
+                f"SELECT {_EVENT_COLUMNS} FROM event {where} ORDER BY sequence {order} LIMIT ?", (*values, limit)
+            ).fetchall()
         return sorted((StoredEvent(*row) for row in rows), key=lambda event: event.sequence)
 
     def deliveries(
@@ -248,10 +278,18 @@ class SqliteOutbox(Outbox):
         limit: int = 100,
     ) -> list[StoredDelivery]:
         where, values = _where(
-            {"event.id = ?": event_id, "sink = ?": sink, "state = ?": state, "event.type = ?": event_type, "event.stored_at >= ?": since}
+            {
+                "event.id = ?": event_id,
+                "sink = ?": sink,
+                "state = ?": state,
+                "event.type = ?": event_type,
+                "event.stored_at >= ?": since,
+            }
         )
         with self._reading() as connection:
-            rows = connection.execute(f"{_DELIVERIES} {where} ORDER BY delivery.sequence DESC, delivery.id DESC LIMIT ?", (*values, limit)).fetchall()
+            rows = connection.execute(
+                f"{_DELIVERIES} {where} ORDER BY delivery.sequence DESC, delivery.id DESC LIMIT ?", (*values, limit)
+            ).fetchall()
             return [_stored_delivery(row, connection) for row in reversed(rows)]
 
 
@@ -289,7 +327,10 @@ def migrate(connection: sqlite3.Connection, path: Path) -> None:
 
     Raises :class:`OutboxError` for a store that a newer version has made.
     """
-    steps = sorted((file for file in resources.files("supertokens_events.outbox.sql").iterdir() if file.name.endswith(".sql")), key=lambda f: f.name)
+    steps = sorted(
+        (file for file in resources.files("supertokens_events.outbox.sql").iterdir() if file.name.endswith(".sql")),
+        key=lambda f: f.name,
+    )
     latest = int(steps[-1].name[:4])
     if _version(connection) == latest:
         return
@@ -298,14 +339,17 @@ def migrate(connection: sqlite3.Connection, path: Path) -> None:
         try:
             if _version(connection) == int(step.name[:4]) - 1:
                 _run(connection, step.read_text(encoding="utf-8"))
-                connection.execute("INSERT OR REPLACE INTO meta (key, value) VALUES ('schema_version', ?)", (int(step.name[:4]),))
+                connection.execute(
+                    "INSERT OR REPLACE INTO meta (key, value) VALUES ('schema_version', ?)", (int(step.name[:4]),)
+                )
             connection.execute("COMMIT")
         except BaseException:
             connection.execute("ROLLBACK")
             raise
     if (found := _version(connection)) > latest:
         raise OutboxError(
-            f"the outbox {path} has schema version {found}, this supertokens-events knows {latest}: upgrade supertokens-events, or use another file"
+            f"the outbox {path} has schema version {found}, this supertokens-events knows {latest}: "
+            "upgrade supertokens-events, or use another file"
         )
 
 
@@ -371,7 +415,8 @@ def _settle(connection: sqlite3.Connection, settlement: Settlement) -> bool:
 
 def _stored_delivery(row: sqlite3.Row, connection: sqlite3.Connection) -> StoredDelivery:
     attempts = connection.execute(
-        "SELECT number, started_at, duration, outcome, reason, detail FROM attempt WHERE delivery = ? ORDER BY number", (row["id"],)
+        "SELECT number, started_at, duration, outcome, reason, detail FROM attempt WHERE delivery = ? ORDER BY number",
+        (row["id"],),
     )
     return StoredDelivery(
         sequence=row["sequence"],
@@ -398,4 +443,6 @@ def _where(conditions: Mapping[str, Any]) -> tuple[str, list[Any]]:
 
 
 def _files(path: Path) -> list[Path]:
-    return [file for file in (path, path.with_name(path.name + "-wal"), path.with_name(path.name + "-shm")) if file.exists()]
+    return [
+        file for file in (path, path.with_name(path.name + "-wal"), path.with_name(path.name + "-shm")) if file.exists()
+    ]
