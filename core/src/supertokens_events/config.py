@@ -211,7 +211,7 @@ class _Reader:
         if len(self.problems) > before:
             return None
         try:
-            return model.model_validate(values)
+            return model.model_validate(values, context={"folder": self.folder})
         except ValidationError as error:
             for detail in error.errors(include_url=False, include_input=False):
                 self.validation_problem(key, model, detail, also_known)

@@ -118,7 +118,10 @@ class Sink(ABC, Generic[SettingsT]):
     """What ``type = "…"`` says in TOML."""
 
     Settings: ClassVar[SettingsClass] = SinkSettings
-    """The sink's own keys of its TOML table. Secrets are ``pydantic.SecretStr``."""
+    """The sink's own keys of its TOML table. Secrets are ``pydantic.SecretStr``.
+
+    Validators find the folder of the TOML file, where relative paths start, as ``info.context["folder"]``.
+    """
 
     retry: RetryPolicy = RetryPolicy()
     """Its schedule; ``retry`` in the TOML table changes it."""

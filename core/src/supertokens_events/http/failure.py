@@ -6,6 +6,7 @@ import os
 import socket
 import ssl
 from collections.abc import Iterator
+from functools import cache
 
 import httpx
 
@@ -14,8 +15,9 @@ from supertokens_events.http.guard import AddressRefusedError
 __all__ = ["destination", "failure_types", "reason_for"]
 
 
+@cache
 def failure_types() -> tuple[type[Exception], ...]:
-    """Everything that a request may fail with. ``ValueError``: a host that cannot be encoded for DNS."""
+    """Everything that a request may fail with, below httpx too. ``ValueError``: a host that DNS cannot be asked for."""
     import aiohttp
 
     return httpx.HTTPError, aiohttp.ClientError, OSError, ValueError
@@ -48,7 +50,7 @@ def _sentence(error: BaseException) -> str | None:
             why = f"has no valid TLS certificate: {complaint}"
         case ssl.SSLError():
             why = "failed in the TLS handshake"
-        case socket.gaierror() | UnicodeError() | aiohttp.InvalidURL():
+        case socket.gaierror() | ValueError():  # a host that DNS cannot be asked for is a ValueError
             why = "cannot be resolved: is the host name right?"
         case TimeoutError():
             why = "did not answer in time"

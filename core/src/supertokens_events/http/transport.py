@@ -6,7 +6,7 @@ import asyncio
 import socket
 import ssl
 from collections.abc import AsyncGenerator, Sequence
-from contextlib import aclosing, suppress
+from contextlib import aclosing
 from functools import lru_cache
 from typing import cast
 
@@ -61,28 +61,28 @@ async def send(transport: httpx.AsyncBaseTransport, request: httpx.Request, *, w
     ``within`` is in seconds and bounds everything: waiting for a connection, DNS, TLS, sending, the answer and its
     body. Once the status is here it decides, whether or not the body ends well.
     """
-    try:
-        with anyio.fail_after(within) as scope:
-            response = await transport.handle_async_request(request)
-    except failure_types() as error:
-        return Retry(reason_for(error, destination(request.url)))
-    body = await _body(response, scope.deadline)
-    return Answer(destination(request.url), response.status_code, response.headers, body)
-
-
-async def _body(response: httpx.Response, deadline: float) -> bytes:
+    response: httpx.Response | None = None
     body = bytearray()
+    try:
+        with anyio.fail_after(within):
+            response = await transport.handle_async_request(request)
+            await _read(response, body)
+    except failure_types() as error:
+        if response is None:
+            return Retry(reason_for(error, destination(request.url)))
+    return Answer(destination(request.url), response.status_code, response.headers, bytes(body))
+
+
+async def _read(response: httpx.Response, body: bytearray) -> None:
     chunks = cast("AsyncGenerator[bytes, None]", aiter(cast("httpx.AsyncByteStream", response.stream)))
     try:
-        with suppress(*failure_types()), anyio.CancelScope(deadline=deadline):
-            async with aclosing(chunks):
-                async for chunk in chunks:
-                    body += chunk
-                    if len(body) >= MAX_BODY:
-                        break
+        async with aclosing(chunks):
+            async for chunk in chunks:
+                body += chunk[: MAX_BODY - len(body)]
+                if len(body) == MAX_BODY:
+                    break
     finally:
         await response.aclose()  # what was not read goes with its connection
-    return bytes(body[:MAX_BODY])
 
 
 async def probe(

@@ -222,7 +222,7 @@ class Outbox(ABC):
 
     @abstractmethod
     def events(
-        self, *, after: int = 0, event_type: str | None = None, user_id: str | None = None, limit: int = 100
+        self, *, after: int | None = None, event_type: str | None = None, user_id: str | None = None, limit: int = 100
     ) -> list[StoredEvent]:
         """Events with a sequence above ``after``, in order; without ``after`` the latest ``limit``, in order."""
 

@@ -7,13 +7,14 @@ import os
 import sqlite3
 import threading
 import time
+import weakref
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from importlib import resources
 from pathlib import Path
 from typing import Any
 
-from supertokens_events.event import with_sequence
+from supertokens_events.event import iso_timestamp, with_sequence
 from supertokens_events.ledger import LedgerKey
 from supertokens_events.outbox.contract import (
     Attempt,
@@ -41,12 +42,28 @@ _NOT_NOW = (
     sqlite3.SQLITE_CANTOPEN,
     sqlite3.SQLITE_READONLY,
 )
+_LOCK_POLL = 0.01  # seconds
 _EVENT_COLUMNS = "sequence, id, type, timestamp, tenant_id, user_id, correlation_id, stored_at, payload"
 
 
+class _Process:
+    """What one process holds: its connection, the lock before it, and the lock before queries."""
+
+    def __init__(self, inherited: _Process | None = None) -> None:
+        self.pid = os.getpid()
+        self.connection: sqlite3.Connection | None = None
+        self.writing = threading.Lock()
+        self.reading = threading.Lock()
+        self.inherited = inherited  # the parent's, which must not be closed here, not even by the garbage collector
+
+    def disconnect(self) -> None:
+        if self.connection is not None:
+            self.connection.close()
+            self.connection = None
+
+
 class SqliteOutbox(Outbox):
-    """An outbox in the file ``path``. ``durability`` ``"full"`` also survives a power cut, at the price of one sync per
-    commit.
+    """An outbox in the file ``path``. With ``durability="full"`` it also survives a power cut, at one sync per commit.
 
     ``busy_timeout`` is how long in seconds one call waits for another process's lock. ``clock`` gives seconds since the
     epoch.
@@ -64,40 +81,58 @@ class SqliteOutbox(Outbox):
         self._synchronous = "FULL" if durability == "full" else "NORMAL"
         self._busy_timeout = busy_timeout
         self._clock = clock
-        self._forget()
+        self._process = _Process()
+        self._held: list[threading.Lock] = []
+        os.register_at_fork(
+            before=_while_alive(self._let_go),
+            after_in_parent=_while_alive(self._go_on),
+            after_in_child=_while_alive(self._start_anew),
+        )
 
     def __repr__(self) -> str:
         return f"SqliteOutbox({str(self.path)!r})"
 
     # Connections ---------------------------------------------------------------------------------------------------
 
-    def _forget(self) -> None:
-        """Start anew, as after a fork: the parent's lock and connection are replaced, never used and never closed here."""
-        self._pid = os.getpid()
-        self._lock = threading.Lock()
-        self._inherited = getattr(self, "_connection", None)
-        self._connection: sqlite3.Connection | None = None
-
     def open(self) -> None:
         with self._transaction():
             pass
 
     def close(self) -> None:
-        if self._pid == os.getpid():
-            with self._lock:
-                if self._connection is not None:
-                    self._connection.close()
-                self._connection = None
+        process = self._here()
+        with process.writing:
+            process.disconnect()
+
+    def _here(self) -> _Process:
+        """This process's own. Not every server runs the hooks of a fork, so each call looks."""
+        if self._process.pid != os.getpid():
+            self._start_anew()
+        return self._process
+
+    def _start_anew(self) -> None:
+        self._process = _Process(inherited=self._process)
+
+    def _let_go(self) -> None:
+        """Before a fork: close. A child that has inherited SQLite's memory of an open file locks nothing when it opens that
+        file itself, so its commits would be lost, or it waits for ever for a lock that nobody holds.
+        """
+        process = self._here()
+        self._held = [lock for lock in (process.reading, process.writing) if lock.acquire(timeout=self._busy_timeout + 1)]
+        if process.writing in self._held:
+            process.disconnect()
+
+    def _go_on(self) -> None:
+        for lock in self._held:
+            lock.release()
 
     @contextmanager
     def _connected(self) -> Iterator[sqlite3.Connection]:
         """The one connection that writes, for one thread at a time."""
-        if self._pid != os.getpid():
-            self._forget()
-        with self._lock, self._translated():
-            if self._connection is None:
-                self._connection = self._connect()
-            yield self._connection
+        process = self._here()
+        with process.writing, self._translated():
+            if process.connection is None:
+                process.connection = self._connect()
+            yield process.connection
 
     @contextmanager
     def _transaction(self) -> Iterator[sqlite3.Connection]:
@@ -117,7 +152,7 @@ class SqliteOutbox(Outbox):
         """A connection of its own for a query, so that a long one never makes an append wait."""
         with self._connected():
             pass
-        with self._translated():
+        with self._here().reading, self._translated():
             connection = self._raw()
             try:
                 yield connection
@@ -132,6 +167,8 @@ class SqliteOutbox(Outbox):
             code = getattr(error, "sqlite_errorcode", 0) & 0xFF
             kind = OutboxUnavailable if code in _NOT_NOW else OutboxError
             raise kind(f"the outbox {self.path} cannot be used: {error}") from error
+        except (UnicodeEncodeError, OverflowError) as error:
+            raise OutboxError(f"the outbox {self.path} cannot hold a value: {type(error).__name__}") from None
 
     def _raw(self) -> sqlite3.Connection:
         connection = sqlite3.connect(
@@ -144,8 +181,8 @@ class SqliteOutbox(Outbox):
         self._make_private()
         connection = self._raw()
         try:
+            self._use_wal(connection)
             for pragma in (
-                "journal_mode=WAL",
                 f"synchronous={self._synchronous}",
                 "foreign_keys=ON",
                 "temp_store=MEMORY",
@@ -159,10 +196,27 @@ class SqliteOutbox(Outbox):
             raise
         return connection
 
+    def _use_wal(self, connection: sqlite3.Connection) -> None:
+        """SQLite itself does not wait when another process changes a new file to WAL at the same moment."""
+        deadline = time.monotonic() + self._busy_timeout
+        while True:
+            try:
+                connection.execute("PRAGMA journal_mode=WAL")
+            except sqlite3.OperationalError as error:
+                if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or time.monotonic() >= deadline:
+                    raise
+                time.sleep(_LOCK_POLL)
+            else:
+                return
+
     def _make_private(self) -> None:
-        """Events hold personal data: the file is made readable by its owner only (SQLite gives its WAL the same mode)."""
+        """Events hold personal data: the file is readable by its owner only (SQLite gives its WAL the same mode).
+
+        A file that is there is not touched: closing it would give up the locks of every other connection in this process.
+        """
         try:
-            os.close(os.open(self.path, os.O_CREAT | os.O_RDWR, 0o600))
+            with suppress(FileExistsError):
+                os.close(os.open(self.path, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
         except OSError as error:
             raise OutboxUnavailable(f"the outbox {self.path} cannot be written: {error.strerror}") from error
 
@@ -249,7 +303,7 @@ class SqliteOutbox(Outbox):
     def counts(self) -> tuple[int, int]:
         with self._reading() as connection:
             (events,) = connection.execute("SELECT count(*) FROM event").fetchone()
-        return events, sum(file.stat().st_size for file in _files(self.path))
+        return events, sum(map(_size, (self.path, *(Path(f"{self.path}{suffix}") for suffix in ("-wal", "-shm")))))
 
     def event(self, event_id: str) -> StoredEvent | None:
         with self._reading() as connection:
@@ -257,10 +311,10 @@ class SqliteOutbox(Outbox):
         return StoredEvent(*row) if row else None
 
     def events(
-        self, *, after: int = 0, event_type: str | None = None, user_id: str | None = None, limit: int = 100
+        self, *, after: int | None = None, event_type: str | None = None, user_id: str | None = None, limit: int = 100
     ) -> list[StoredEvent]:
-        where, values = _where({"sequence > ?": after or None, "type = ?": event_type, "user_id = ?": user_id})
-        order = "ASC" if after else "DESC"
+        where, values = _where({"sequence > ?": after, "type = ?": event_type, "user_id = ?": user_id})
+        order = "DESC" if after is None else "ASC"
         with self._reading() as connection:
             rows = connection.execute(
                 f"SELECT {_EVENT_COLUMNS} FROM event {where} ORDER BY sequence {order} LIMIT ?", (*values, limit)
@@ -372,7 +426,7 @@ def _run(connection: sqlite3.Connection, script: str) -> None:
 
 def _event_row(entry: Entry, sequence: int, now: float) -> tuple[Any, ...]:
     event = entry.event
-    timestamp = event.timestamp.strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+    timestamp = iso_timestamp(event.timestamp)
     body = with_sequence(entry.body, sequence)
     return sequence, event.id, event.type, timestamp, event.tenant_id, event.user_id, event.correlation_id, now, body
 
@@ -442,7 +496,20 @@ def _where(conditions: Mapping[str, Any]) -> tuple[str, list[Any]]:
     return ("WHERE " + " AND ".join(given) if given else ""), list(given.values())
 
 
-def _files(path: Path) -> list[Path]:
-    return [
-        file for file in (path, path.with_name(path.name + "-wal"), path.with_name(path.name + "-shm")) if file.exists()
-    ]
+def _size(file: Path) -> int:
+    try:
+        return file.stat().st_size
+    except FileNotFoundError:  # the last one to close takes the WAL away
+        return 0
+
+
+def _while_alive(method: Callable[[], None]) -> Callable[[], None]:
+    """``method``, and nothing once its object is gone: what is registered for a fork stays registered."""
+    reference = weakref.WeakMethod(method)
+
+    def call() -> None:
+        bound = reference()
+        if bound is not None:
+            bound()
+
+    return call

@@ -1,0 +1,5 @@
+"""``python -m supertokens_events``: the command line without its script."""
+
+from supertokens_events.cli import main
+
+main()

@@ -1,0 +1,159 @@
+"""``init``, ``check`` and ``plugins``: the configuration, what is wrong with it, and what is installed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from supertokens_events.cli.group import Problem
+from supertokens_events.cli.output import (
+    counted,
+    json_option,
+    print_json,
+    print_table,
+    printable,
+    size_in_words,
+    span_in_words,
+)
+from supertokens_events.cli.project import Project, pass_project
+
+if TYPE_CHECKING:
+    from supertokens_events.config import Settings
+    from supertokens_events.plugins import Plugin
+
+__all__ = ["check", "init", "plugins"]
+
+
+# init ------------------------------------------------------------------------------------------------------------------
+
+
+@click.command()
+@click.argument("path", required=False, type=click.Path(path_type=Path))
+@click.option("--force", is_flag=True, help="Overwrite a file that is there.")
+@pass_project
+def init(project: Project, *, path: Path | None, force: bool) -> None:
+    """Write a commented configuration that works, to PATH or where it is looked for."""
+    from supertokens_events.cli.template import template
+    from supertokens_events.config import find_file
+
+    file = path or find_file(project.file)
+    text = template(project.plugins.sink_types)
+    try:
+        with file.open("w" if force else "x", encoding="utf-8") as opened:
+            opened.write(text)
+    except FileExistsError:
+        raise Problem(f"{file}: there is such a file; --force overwrites it") from None
+    except OSError as error:
+        raise Problem(f"{file}: cannot be written: {error.strerror}") from None
+    click.echo(f"{file} is written; now 'supertokens-events check'.")
+
+
+# plugins ---------------------------------------------------------------------------------------------------------------
+
+
+@click.command()
+@json_option
+@click.pass_context
+@pass_project
+def plugins(project: Project, context: click.Context, *, as_json: bool) -> None:
+    """What is installed, what it brings, and what failed to load."""
+    found = project.plugins.found
+    if as_json:
+        for plugin in found:
+            print_json(asdict(plugin))
+    elif found:
+        print_table(["plugin", "package", "brings"], [_plugin_row(plugin) for plugin in found], keep=2)
+    else:
+        click.echo("No plugin is installed: pip install supertokens-events-file")
+    if project.plugins.failed:
+        context.exit(1)
+
+
+def _plugin_row(plugin: Plugin) -> tuple[str, str, str]:
+    brings = [f"sink type {name}" for name in plugin.sink_types]
+    brings += [hook for hook in plugin.hooks if hook != "register_sink_types"]
+    if plugin.disabled:
+        brings = ["turned off by SUPERTOKENS_EVENTS_DISABLE"]
+    if plugin.error:
+        brings = [f"failed to load: {plugin.error}"]
+    return plugin.name, f"{plugin.distribution} {plugin.version}", ", ".join(brings)
+
+
+# check -----------------------------------------------------------------------------------------------------------------
+
+
+@click.command()
+@click.option("--connect", is_flag=True, help="Also ask each sink whether its place can be reached. Sends no event.")
+@json_option
+@click.pass_context
+@pass_project
+def check(project: Project, context: click.Context, *, connect: bool, as_json: bool) -> None:
+    """The configuration, sink by sink, and what is wrong with it."""
+    from supertokens_events.cli.findings import ask_sinks, warnings
+    from supertokens_events.cli.shown import outbox_facts, sink_facts
+
+    settings, catalog = project.settings, project.plugins.catalog
+    with project.outbox() as outbox:
+        where = outbox_facts(settings, outbox.counts())
+    answers = ask_sinks(settings) if connect else {}
+    sinks = [sink_facts(config, settings, catalog) for config in settings.sinks.values()]
+    for facts in sinks:
+        facts |= {"problems": answers[facts["sink"]]} if facts["sink"] in answers else {}
+    doubts = list(warnings(settings, catalog))
+
+    if as_json:
+        for facts in (where, *sinks, *({"kind": "warning", "text": doubt} for doubt in doubts)):
+            print_json(facts)
+    else:
+        _print_check(settings, where, sinks)
+    problems = list(_problems(settings, answers))
+    for sentence in (*(f"warning: {doubt}" for doubt in doubts), *problems):
+        click.echo(printable(f"{settings.file}: {sentence}"), err=True)
+    if problems or project.plugins.failed:
+        context.exit(1)
+
+
+def _problems(settings: Settings, answers: Mapping[str, Sequence[str]]) -> Iterator[str]:
+    from supertokens_events.cli.findings import unavailable
+
+    for config in settings.sinks.values():
+        if config.sink_type is None:
+            yield f"sinks.{config.name}.type: {unavailable(config)}"
+    for name, sentences in answers.items():
+        yield from (f"sinks.{name}: {sentence}" for sentence in sentences)
+
+
+def _print_check(settings: Settings, where: Mapping[str, Any], sinks: Sequence[Mapping[str, Any]]) -> None:
+    click.echo(f"{settings.file}: outbox {where['url']}, {counted(where['events'], 'event')}, {size_in_words(where['bytes'])}")
+    for facts in sinks:
+        state = "" if facts["enabled"] else ", turned off"
+        click.echo(f"\n{facts['sink']} ({facts['type']}{state})")
+        lines = dict(_sink_lines(facts))
+        width = max(map(len, lines))
+        for name, value in lines.items():
+            click.echo(printable(f"  {name:{width}}  {value}"))
+    if not sinks:
+        click.echo("There is no sink: events are stored and go nowhere.")
+
+
+def _sink_lines(facts: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    yield "events", ", ".join(facts["events"])
+    if facts["not_captured"]:
+        yield "without", f"{', '.join(facts['not_captured'])} (not in [capture] events)"
+    yield "tenants", ", ".join(facts["tenants"]) or "all"
+    yield "retry", _retry_in_words(facts["retry"])
+    for key, value in facts["settings"].items():
+        yield key, ", ".join(map(str, value)) if isinstance(value, list) else str(value)
+    if "problems" in facts:
+        yield "connect", counted(len(facts["problems"]), "problem") if facts["problems"] else "fine"
+
+
+def _retry_in_words(retry: Mapping[str, Any]) -> str:
+    if not retry["schedule"]:
+        return "1 attempt"
+    waits = ", ".join(map(span_in_words, retry["schedule"]))
+    return f"{counted(retry['attempts'], 'attempt')} over {span_in_words(sum(retry['schedule']))} ({waits}; ±{retry['jitter']:.0%})"

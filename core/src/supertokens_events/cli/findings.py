@@ -1,0 +1,85 @@
+"""What ``check`` finds in a configuration that can be read: warnings, and what stands in the way of delivering."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import anyio
+
+from supertokens_events.catalog import Catalog
+from supertokens_events.config import DEFAULT_EVENTS, Settings, SinkConfig
+from supertokens_events.log import describe_exception
+from supertokens_events.sink import Sink
+from supertokens_events.subscription import Patterns
+
+__all__ = ["ask_sinks", "unavailable", "warnings"]
+
+_PATIENCE = 30.0  # seconds for one sink's check
+
+
+def warnings(settings: Settings, catalog: Catalog) -> Iterator[str]:
+    """What is allowed and hardly meant: patterns that no event can match."""
+    for pattern in settings.capture.events:
+        if pattern != DEFAULT_EVENTS and not _asked(pattern, catalog):
+            yield f"capture.events: {_unknown(pattern, catalog)}"
+    for config in settings.sinks.values():
+        for pattern in config.subscription.patterns.patterns:
+            for sentence in _pattern_warnings(pattern, settings, catalog):
+                yield f"sinks.{config.name}.events: {sentence}"
+
+
+def _pattern_warnings(pattern: str, settings: Settings, catalog: Catalog) -> Iterator[str]:
+    asked = _asked(pattern, catalog)
+    if not asked:
+        yield _unknown(pattern, catalog)
+    elif not pattern.startswith("!") and not any(map(settings.captured(catalog).matches, asked)):
+        volume = ", a high-volume type" if len(asked) == 1 and getattr(catalog.get(asked[0]), "high_volume", False) else ""
+        yield f"{pattern!r}{volume} gets nothing: [capture] events does not ask for {', '.join(map(repr, asked))}"
+
+
+def _asked(pattern: str, catalog: Catalog) -> list[str]:
+    """The known event types that one pattern is about."""
+    alone = Patterns([pattern.removeprefix("!")])
+    return [data_model.event_type for data_model in catalog if alone.matches(data_model.event_type)]
+
+
+def _unknown(pattern: str, catalog: Catalog) -> str:
+    nearest = None if "*" in pattern else catalog.nearest(pattern.removeprefix("!"))
+    hint = f", did you mean {nearest!r}?" if nearest else "; right if the app emits such events itself"
+    return f"no event type of the catalog matches {pattern!r}{hint}"
+
+
+def unavailable(config: SinkConfig) -> str:
+    """Why a sink without a class cannot deliver."""
+    return (
+        f"the sink type {config.type_name!r} is not there, and a plugin failed to load "
+        "(see 'supertokens-events plugins'); deliveries of this sink wait"
+    )
+
+
+def ask_sinks(settings: Settings) -> Mapping[str, Sequence[str]]:
+    """What each sink that is turned on says about its place, all asked at once. Sends no event."""
+    sinks = [sink for config in settings.sinks.values() if config.enabled and (sink := config.build()) is not None]
+    found: dict[str, Sequence[str]] = {}
+
+    async def ask(sink: Sink[Any]) -> None:
+        found[sink.name] = await _problems(sink)
+
+    async def ask_all() -> None:
+        async with anyio.create_task_group() as asking:
+            for sink in sinks:
+                asking.start_soon(ask, sink)
+
+    anyio.run(ask_all, backend="asyncio")
+    return found
+
+
+async def _problems(sink: Sink[Any]) -> Sequence[str]:
+    try:
+        with anyio.fail_after(_PATIENCE):
+            return list(await sink.check())
+    except TimeoutError:
+        return [f"no answer within {_PATIENCE:g} s"]
+    except Exception as error:  # noqa: BLE001 - a sink's bug is a finding here
+        return [f"its check raised {describe_exception(error)}; that is a bug in the sink"]

@@ -1,0 +1,116 @@
+"""The command group: a mistake becomes a sentence and an exit code, and plugins add their commands."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from importlib.metadata import EntryPoint, entry_points
+from importlib.util import find_spec
+from typing import IO, TYPE_CHECKING, Any
+
+import click
+
+from supertokens_events.hookspecs import PROJECT
+
+if TYPE_CHECKING:
+    from supertokens_events.plugins import Plugins
+
+__all__ = ["CommandLine", "Problem", "plugins_of"]
+
+_HOOK = "register_commands"
+_PLUGINS = f"{PROJECT}.plugins"
+_COMMANDS = f"{PROJECT}.commands"
+
+
+class Problem(click.ClickException):
+    """Sentences for a person, on stderr. ``exit_code`` 1: it ran and found something wrong; 2: wrong usage or configuration."""
+
+    def __init__(self, *sentences: str, exit_code: int = 1) -> None:
+        super().__init__("\n".join(sentences))
+        self.exit_code = exit_code
+
+    def show(self, file: IO[Any] | None = None) -> None:
+        click.echo(self.message, file=file, err=file is None)
+
+
+class CommandLine(click.Group):
+    """The built-in commands in the order they were added, then those of plugins."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return [*self.commands, *_commands_of_plugins(self, ctx)]
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        return super().get_command(ctx, cmd_name) or _commands_of_plugins(self, ctx).get(cmd_name)
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except KeyboardInterrupt:
+            raise click.exceptions.Exit(130) from None
+        except (click.ClickException, click.Abort, click.exceptions.Exit):
+            raise
+        except Exception as error:
+            raise _explained(error) from None
+
+
+def plugins_of(context: click.Context) -> Plugins:
+    """What is installed, loaded once for each run of the program."""
+    from supertokens_events.plugins import load_plugins
+
+    if _PLUGINS not in context.meta:
+        context.meta[_PLUGINS] = load_plugins()
+    plugins: Plugins = context.meta[_PLUGINS]
+    return plugins
+
+
+def _explained(error: Exception) -> Exception:
+    """What is the user's to mend, as sentences; a bug of ours or a plugin's as it is, with its traceback."""
+    from supertokens_events.config import ConfigurationError
+    from supertokens_events.outbox import OutboxError
+    from supertokens_events.plugins import PluginError
+
+    match error:
+        case ConfigurationError():
+            return Problem(*error.problems, exit_code=2)
+        case OutboxError() | PluginError():
+            return Problem(str(error))
+        case _:
+            return error
+
+
+# Commands of plugins ---------------------------------------------------------------------------------------------------
+
+
+def _commands_of_plugins(group: click.Group, context: click.Context) -> dict[str, click.Command]:
+    if _COMMANDS not in context.meta:
+        context.meta[_COMMANDS] = _collect(group, context) if _may_add_commands() else {}
+    commands: dict[str, click.Command] = context.meta[_COMMANDS]
+    return commands
+
+
+def _collect(group: click.Group, context: click.Context) -> dict[str, click.Command]:
+    added = click.Group()
+    for result in plugins_of(context).call(_HOOK, cli=added):
+        if result.error:
+            problem = f"{type(result.error).__name__}: {result.error}"
+            click.echo(f"The commands of the plugin {result.plugin!r} could not be added: {problem}", err=True)
+        for name in [name for name in added.commands if name in group.commands]:
+            del added.commands[name]
+            click.echo(f"The plugin {result.plugin!r} adds a command {name!r} that is built in; the built-in one stays.", err=True)
+    return added.commands
+
+
+def _may_add_commands() -> bool:
+    """Whether any plugin may have the hook, without importing one: most have not, and importing them all takes a second."""
+    return any(any(_mentions_hook(entry_point)) for entry_point in entry_points(group=PROJECT))
+
+
+def _mentions_hook(entry_point: EntryPoint) -> Iterator[bool]:
+    if entry_point.attr or "." in entry_point.module:
+        yield True  # only importing tells what such an object has
+        return
+    try:
+        spec = find_spec(entry_point.module)
+        source = spec.loader.get_source(entry_point.module) if spec and spec.loader else ""  # type: ignore[attr-defined]
+    except Exception:  # noqa: BLE001 - whatever is wrong with it, loading it says so
+        source = None
+    yield source is None or _HOOK in source or "import *" in source

@@ -1,0 +1,217 @@
+"""``status``, ``events`` and ``deliveries``: what is in the outbox."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from supertokens_events.cli.group import Problem
+from supertokens_events.cli.output import (
+    counted,
+    iso_time,
+    json_option,
+    print_json,
+    print_table,
+    printable,
+    size_in_words,
+    time_in_words,
+)
+from supertokens_events.cli.project import Project, pass_project
+
+if TYPE_CHECKING:
+    from supertokens_events.config import SinkConfig
+    from supertokens_events.outbox import Attempt, LedgerCount, SinkStatus, StoredDelivery, StoredEvent
+
+__all__ = ["deliveries", "events", "status"]
+
+_limit_option = click.option(
+    "--limit", metavar="N", type=click.IntRange(min=1), default=20, show_default=True, help="At most so many, the latest."
+)
+
+
+class _EventType(click.ParamType):
+    name = "type"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        from supertokens_events.event import event_type
+
+        try:
+            return event_type(value)
+        except ValueError as error:
+            self.fail(str(error), param, ctx)
+
+
+class _Since(click.ParamType):
+    """A time ago such as ``2h``, or a time, in UTC unless it says otherwise. Becomes seconds since the epoch."""
+
+    name = "time"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        from supertokens_events.retry import parse_duration
+
+        try:
+            return time.time() - parse_duration(value)
+        except ValueError:
+            pass
+        try:
+            when = datetime.fromisoformat(value)
+        except ValueError:
+            self.fail(f"expected a time ago such as '2h' or '7d', or a time such as '2026-11-23T07:15', got {value!r}", param, ctx)
+        return (when if when.tzinfo else when.replace(tzinfo=UTC)).timestamp()
+
+
+# status ----------------------------------------------------------------------------------------------------------------
+
+
+@click.command()
+@json_option
+@pass_project
+def status(project: Project, *, as_json: bool) -> None:
+    """How each sink stands, how large the outbox is, and what did not become a delivery."""
+    with project.outbox() as outbox:
+        found, counts, ledger = outbox.status(), outbox.counts(), outbox.ledger()
+    sinks = list(_with_configuration(found, project.settings.sinks))
+    if as_json:
+        for one, state in sinks:
+            print_json({"kind": "sink", "configuration": state, **_in_iso(asdict(one), "oldest", "last_success", "last_failure")})
+        print_json({"kind": "outbox", "events": counts[0], "bytes": counts[1]})
+        for count in ledger:
+            print_json({"kind": "ledger", **_in_iso(asdict(count), "first_at", "last_at")})
+    else:
+        _print_status(sinks, counts, ledger)
+
+
+def _with_configuration(found: list[SinkStatus], configured: Mapping[str, SinkConfig]) -> Iterator[tuple[SinkStatus, str]]:
+    """Every sink that is configured or has deliveries, and what the configuration says about it."""
+    from supertokens_events.outbox import SinkStatus
+
+    statuses = {one.sink: one for one in found}
+    for name in sorted({*statuses, *configured}):
+        config = configured.get(name)
+        if config is None:
+            state = "not configured any more"
+        elif config.sink_type is None:
+            state = "plugin failed to load"
+        else:
+            state = "on" if config.enabled else "turned off"
+        yield statuses.get(name, SinkStatus(name)), state
+
+
+def _print_status(sinks: list[tuple[SinkStatus, str]], counts: tuple[int, int], ledger: list[LedgerCount]) -> None:
+    if sinks:
+        print_table(["sink", "pending", "due", "done", "dead", "oldest", "last success"], [_sink_row(*sink) for sink in sinks], keep=0)
+    else:
+        click.echo("There is no sink: events are stored and go nowhere.")
+    for one, _ in sinks:
+        if one.last_failure is not None:
+            click.echo(printable(f"\n{one.sink} failed {time_in_words(one.last_failure)}: {one.last_reason}"))
+    click.echo(f"\noutbox: {counted(counts[0], 'event')}, {size_in_words(counts[1])}")
+    if ledger:
+        click.echo()
+        print_table(["ledger", "about", "event type", "count", "last"], map(_ledger_row, ledger))
+
+
+def _sink_row(one: SinkStatus, state: str) -> tuple[str, ...]:
+    name = one.sink if state == "on" else f"{one.sink}\n({state})"
+    numbers = [f"{number:,}" for number in (one.pending, one.due, one.done, one.dead)]
+    return name, *numbers, time_in_words(one.oldest), time_in_words(one.last_success)
+
+
+def _ledger_row(count: LedgerCount) -> tuple[str, ...]:
+    return count.reason, count.subject or "-", count.event_type or "-", f"{count.count:,}", time_in_words(count.last_at)
+
+
+# events ----------------------------------------------------------------------------------------------------------------
+
+
+@click.command()
+@click.argument("event_id", metavar="[ID]", required=False)
+@click.option("--type", "event_type", metavar="TYPE", type=_EventType(), help="Only events of this type.")
+@click.option("--user-id", metavar="ID", help="Only events about this user.")
+@click.option("--after", metavar="SEQUENCE", type=click.IntRange(min=0), default=0, help="The first ones after this sequence.")
+@_limit_option
+@json_option
+@pass_project
+def events(
+    project: Project, *, event_id: str | None, event_type: str | None, user_id: str | None, after: int, limit: int, as_json: bool
+) -> None:
+    """The stored events, oldest first; with ID the one event as it was stored."""
+    with project.outbox() as outbox:
+        if event_id is None:
+            found = outbox.events(after=after, event_type=event_type, user_id=user_id, limit=limit)
+        else:
+            found = [event] if (event := outbox.event(event_id)) else []
+    if event_id is not None and not found:
+        raise Problem(f"there is no event {event_id!r} in the outbox")
+    if as_json:
+        for event in found:
+            print_json(_document(event))
+    elif event_id is not None:
+        click.echo(printable(json.dumps(_document(found[0]), indent=2, ensure_ascii=False)))
+    else:
+        print_table(["event", "type and user", "stored"], map(_event_row, found))
+
+
+def _document(event: StoredEvent) -> dict[str, Any]:
+    """The event as it was stored; what is left of it when it was erased."""
+    if event.body is not None:
+        document: dict[str, Any] = json.loads(event.body)
+        return document
+    kept = {name: value for name, value in asdict(event).items() if name not in ("body", "stored_at")}
+    return {**kept, "erased": True}
+
+
+def _event_row(event: StoredEvent) -> tuple[str, str, str]:
+    return f"{event.id}\n#{event.sequence}", f"{event.type}\n{event.user_id or '-'}", time_in_words(event.stored_at)
+
+
+# deliveries ------------------------------------------------------------------------------------------------------------
+
+
+@click.command()
+@click.option("--sink", metavar="NAME", help="Only deliveries to this sink.")
+@click.option("--state", type=click.Choice(["pending", "done", "dead", "skipped"]))
+@click.option("--type", "event_type", metavar="TYPE", type=_EventType(), help="Only events of this type.")
+@click.option("--since", metavar="TIME", type=_Since(), help="Only events stored since: '2h', '7d', or a time in UTC.")
+@click.option("--event", "event_id", metavar="ID", help="Only the deliveries of this event.")
+@_limit_option
+@json_option
+@pass_project
+def deliveries(project: Project, *, state: str | None, limit: int, as_json: bool, **asked: Any) -> None:
+    """Deliveries in order of their events, with every attempt."""
+    from supertokens_events.outbox import DeliveryState
+
+    with project.outbox() as outbox:
+        found = outbox.deliveries(state=DeliveryState(state) if state else None, limit=limit, **asked)
+    if as_json:
+        for delivery in found:
+            print_json(_delivery_facts(delivery))
+    else:
+        print_table(["event", "sink", "state and attempts"], map(_delivery_row, found))
+
+
+def _delivery_facts(delivery: StoredDelivery) -> dict[str, Any]:
+    facts = _in_iso(asdict(delivery), "due_at")
+    return {**facts, "attempts": [_in_iso(attempt, "started_at") for attempt in facts["attempts"]]}
+
+
+def _delivery_row(delivery: StoredDelivery) -> tuple[str, str, str]:
+    state = f"pending, due {time_in_words(delivery.due_at)}" if delivery.state == "pending" else str(delivery.state)
+    reason = [delivery.reason] if delivery.reason and not delivery.attempts else []
+    lines = [state, *reason, *map(_attempt_line, delivery.attempts)]
+    return f"{delivery.event_id}\n{delivery.event_type}", delivery.sink, "\n".join(lines)
+
+
+def _attempt_line(attempt: Attempt) -> str:
+    what = f"{attempt.number}. {time_in_words(attempt.started_at)}: {attempt.outcome}, {attempt.duration * 1000:,.0f} ms"
+    return f"{what}: {attempt.reason}" if attempt.reason else what
+
+
+def _in_iso(facts: dict[str, Any], *times: str) -> dict[str, Any]:
+    return {name: iso_time(value) if name in times else value for name, value in facts.items()}

@@ -1,0 +1,81 @@
+"""What ``init`` writes: a configuration that works as it is, with every key of the core, and a table for each installed sink type."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from pydantic.fields import FieldInfo
+
+from supertokens_events.sink import Sink
+
+__all__ = ["template"]
+
+_CORE = """\
+# supertokens-events: what happens in SuperTokens, as events, handed to sinks.
+#
+# 'supertokens-events check' says what is wrong with this file. A key that is commented out shows its default.
+# Keep secrets out of this file: any value may be { env = "NAME" } or { file = "PATH" }.
+
+[app]
+# The app's own URL, the `source` of every event. Not set by default.
+# source = "https://api.example.com"
+
+[outbox]
+# Where events are stored until every sink has them. A relative path starts at this file; an absolute one is
+# sqlite:///var/lib/app/events.db
+url = "sqlite:supertokens-events.db"
+# "full" also survives a power cut, at the price of one disk sync per commit.
+# durability = "normal"
+# How long an auth call waits for the outbox at most. Past it the call goes on and the event waits in memory.
+# append_timeout = "1s"
+
+[capture]
+# Which event types to store. "@default" is every type that is not high-volume ('supertokens-events catalog' lists them).
+# events = ["@default"]
+# Which fields of an event's context to keep.
+# context = ["ip", "user_agent", "method", "path", "request_id", "origin"]
+
+[dispatcher]
+# "thread": a thread of the app delivers. "off": the app only stores; 'supertokens-events dispatch' delivers.
+# run = "thread"
+# How often to look for what another process has stored.
+# poll_interval = "500ms"
+
+# Sinks: where events go, one table each. `events` holds types with '*' for one or more parts and '!' in front to exclude.
+# Every sink also takes: tenants = ["public"], enabled = false, retry = { schedule = ["5s", "5m", "1h"], jitter = 0.2 }
+"""
+
+_AUDIT = """
+[sinks.audit]
+type = "file"
+events = ["*"]
+path = "auth-events.jsonl"
+"""
+
+_NO_SINK = """
+# No sink type is installed yet: pip install supertokens-events-file
+"""
+
+
+def template(sink_types: Mapping[str, type[Sink[Any]]]) -> str:
+    """The TOML. With the file sink installed it has one sink that works; the other types are there to be filled in."""
+    others = [_example(name, sink_type) for name, sink_type in sorted(sink_types.items()) if name != "file"]
+    return "".join([_CORE, _AUDIT if "file" in sink_types else "", *others, "" if sink_types else _NO_SINK])
+
+
+def _example(name: str, sink_type: type[Sink[Any]]) -> str:
+    fields = sorted(sink_type.Settings.model_fields.items(), key=lambda item: not item[1].is_required())
+    keys = [line for key, field in fields for line in _key(f"MY_{name}_{key}".upper(), field.alias or key, field)]
+    lines = [f"[sinks.my_{name}]", f'type = "{name}"', 'events = ["user.*"]', *keys]
+    return "\n" + "".join(f"# {line}\n" for line in lines)
+
+
+def _key(variable: str, key: str, field: FieldInfo) -> Iterator[str]:
+    """``key = default``; for a required one where it comes from. A default that TOML cannot say is left out."""
+    if field.is_required():
+        value = f'{{ env = "{variable}" }}' if "Secret" in repr(field.annotation) else '"…"'
+        yield f"{key} = {value}  # required"
+    elif isinstance(field.default, str | int | float):
+        yield f"{key} = {json.dumps(field.default)}"

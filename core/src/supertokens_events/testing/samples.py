@@ -1,0 +1,21 @@
+"""Events as they are captured, for tests."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from supertokens_events.catalog import Catalog, builtin_types
+from supertokens_events.event import Event
+
+__all__ = ["sample_event"]
+
+
+def sample_event(event_type: str = "user.created", **fields: Any) -> Event:
+    """An event of this type with its catalog example as ``data``; ``fields`` are the event's own and replace the sample's."""
+    model = Catalog(builtin_types()).get(event_type)
+    sample = {
+        "tenant_id": "public",
+        "user_id": "7a1f3c52-6f0e-4a55-9d0b-1c4be2f7a9d1",
+        "data": dict(model.example) if model else {},
+    }
+    return Event(type=event_type, **(sample | fields))

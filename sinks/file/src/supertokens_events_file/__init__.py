@@ -1,0 +1,21 @@
+"""The file sink of supertokens-events: every event is one line of JSON at the end of a file.
+
+It is the smallest sink, and the one to copy for a sink of your own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from supertokens_events.hookspecs import hookimpl
+from supertokens_events.sink import Sink
+from supertokens_events_file.sink import FileSettings, FileSink
+
+__all__ = ["FileSettings", "FileSink"]
+
+
+@hookimpl
+def register_sink_types() -> Iterable[type[Sink[Any]]]:
+    """The sink type ``file``."""
+    return [FileSink]

@@ -1,0 +1,288 @@
+"""The file sink: whole lines at the end of a file, whoever else writes to it and whatever goes wrong."""
+
+import errno
+import json
+import os
+import resource
+import signal
+import stat
+import subprocess
+import sys
+from pathlib import Path
+
+import anyio
+import pytest
+from pydantic import ValidationError
+
+from supertokens_events.sink import Delivered, Delivery, Retry
+from supertokens_events_file import FileSettings, FileSink, lines, register_sink_types
+
+pytestmark = pytest.mark.anyio
+
+
+@pytest.fixture
+def anyio_backend():
+    return "asyncio"
+
+
+@pytest.fixture
+def path(tmp_path):
+    return tmp_path / "events.jsonl"
+
+
+def delivery(number=1, body=None):
+    return Delivery("audit", f"evt_{number}", "user.created", number, None, None, body or b'{"n":%d}' % number)
+
+
+async def deliver(path, *deliveries, **settings):
+    """The outcomes of one call, as the dispatcher would make it."""
+    sink = FileSink("audit", FileSettings(path=path, **settings))
+    await sink.open()
+    try:
+        return await sink.deliver(deliveries or [delivery()])
+    finally:
+        await sink.close()
+
+
+async def test_an_event_is_a_line(path):
+    """Each event is one line, in order, in the bytes that were stored."""
+    outcomes = await deliver(path, delivery(1), delivery(2, body='{"name":"Zoë"}'.encode()))
+
+    assert path.read_bytes() == b'{"n":1}\n{"name":"Zo\xc3\xab"}\n'
+    assert outcomes == [Delivered(), Delivered()]
+
+
+async def test_what_is_there_stays(path):
+    """Events go to the end of a file; nothing in it is touched."""
+    path.write_bytes(b"before\n")
+
+    await deliver(path)
+
+    assert path.read_bytes() == b'before\n{"n":1}\n'
+
+
+@pytest.mark.parametrize("umask", [0o000, 0o022, 0o277, 0o777])
+async def test_a_new_file_is_its_owners_alone(path, umask):
+    """A new file has mode 0600, whatever the umask: events are personal data."""
+    before = os.umask(umask)
+    try:
+        await deliver(path)
+    finally:
+        os.umask(before)
+
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+
+
+async def test_the_mode_of_a_file_is_left_alone(path):
+    """A file that an administrator opened to a log shipper stays open to it."""
+    path.touch(mode=0o600)
+    path.chmod(0o640)
+
+    await deliver(path)
+
+    assert stat.S_IMODE(path.stat().st_mode) == 0o640
+
+
+async def test_a_torn_line_is_ended_first(path):
+    """What a crash left without its end does not spoil the next event."""
+    path.write_bytes(b'{"n":0}\n{"n":')
+
+    await deliver(path)
+
+    assert path.read_bytes() == b'{"n":0}\n{"n":\n{"n":1}\n'
+
+
+async def test_a_file_that_was_moved_is_made_again(path):
+    """After a rotation by renaming, events go to a new file at the path."""
+    await deliver(path, delivery(1))
+    path.rename(path.with_suffix(".1"))
+    await deliver(path, delivery(2))
+
+    assert path.read_bytes() == b'{"n":2}\n'
+
+
+WRITER = """
+import sys, anyio
+from supertokens_events.sink import Delivery
+from supertokens_events_file import FileSettings, FileSink
+
+name, path = sys.argv[1:]
+
+def delivery(n):
+    body = b'{"writer":"%s","n":%d,"pad":"%s"}' % (name.encode(), n, b"x" * (n * 7 % 6000))
+    return Delivery("audit", f"evt_{n}", "user.created", n, None, None, body)
+
+async def main():
+    sink = FileSink("audit", FileSettings(path=path))
+    for first in range(0, 2000, 8):
+        await sink.deliver([delivery(n) for n in range(first, first + 8)])
+
+print("ready", flush=True)
+sys.stdin.readline()
+anyio.run(main)
+"""
+
+
+def writer(name, path):
+    """A process that says when it is ready, and begins to write when its input ends."""
+    command = [sys.executable, "-c", WRITER, name, path]
+    return subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+
+
+def test_two_processes_tear_no_line(path):
+    """Two processes that write 2,000 events each at once leave 4,000 whole lines, each process's in its order."""
+    with writer("a", path) as one, writer("b", path) as other:
+        ready = one.stdout.readline(), other.stdout.readline()
+        one.stdin.close()
+        other.stdin.close()
+
+    assert ready == (b"ready\n", b"ready\n")
+    assert (one.returncode, other.returncode) == (0, 0)
+    written = [json.loads(line) for line in path.read_bytes().splitlines()]
+    for name in ("a", "b"):
+        assert [line["n"] for line in written if line["writer"] == name] == list(range(2000))
+
+
+async def test_a_missing_directory_is_a_retry(path):
+    """Nobody makes a directory that an administrator forgot or took away: the event waits, and the reason names it."""
+    path = path.parent / "gone" / path.name
+
+    assert (
+        await deliver(path, delivery(1), delivery(2))
+        == [Retry(f"{path}: the directory {path.parent} does not exist")] * 2
+    )
+    assert not path.parent.exists()
+
+
+async def test_a_directory_that_comes_back_is_used(path):
+    """A vanished directory costs no restart."""
+    folder = path.parent / "mount"
+    sink = FileSink("audit", FileSettings(path=folder / "events.jsonl"))
+    (before,) = await sink.deliver([delivery()])
+    folder.mkdir()
+    (after,) = await sink.deliver([delivery()])
+
+    assert (type(before), after) == (Retry, Delivered())
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="/dev/full is a device of Linux")
+async def test_a_full_disk_is_a_retry():
+    """A disk without room is a retry with its reason."""
+    assert await deliver(Path("/dev/full")) == [Retry("/dev/full: No space left on device")]
+
+
+@pytest.fixture
+def limited():
+    """The largest file that this process may write is made 100 bytes long."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    ignored = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (100, before[1]))
+    yield
+    resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    signal.signal(signal.SIGXFSZ, ignored)
+
+
+@pytest.mark.usefixtures("limited")
+async def test_a_write_that_is_cut_short_leaves_nothing(path):
+    """Where only a part of the lines has room, none of them stays: the file ends where it ended before."""
+    path.write_bytes(b"x" * 90 + b"\n")
+
+    outcomes = await deliver(path, delivery(1), delivery(2), delivery(3))
+
+    assert outcomes == [Retry(f"{path}: File too large")] * 3
+    assert path.read_bytes() == b"x" * 90 + b"\n"
+
+
+async def test_a_write_in_pieces_is_whole_in_the_end(path, monkeypatch):
+    """A write that takes only some bytes is continued."""
+    write = os.write
+    monkeypatch.setattr(lines.os, "write", lambda file, data: write(file, data[:3]))
+
+    await deliver(path, delivery(1), delivery(2))
+
+    assert path.read_bytes() == b'{"n":1}\n{"n":2}\n'
+
+
+@pytest.mark.parametrize(("fsync", "calls"), [(False, 0), (True, 1)])
+async def test_fsync_is_on_request(path, monkeypatch, fsync, calls):
+    """With ``fsync`` a call waits for the disk once, however many events it has; without, never."""
+    synced = []
+    monkeypatch.setattr(lines.os, "fsync", synced.append)
+
+    await deliver(path, delivery(1), delivery(2), fsync=fsync)
+
+    assert len(synced) == calls
+
+
+async def test_a_failing_disk_is_a_retry(path, monkeypatch):
+    """When fsync fails the lines are taken back, and the event is tried again."""
+
+    def broken(file):
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    monkeypatch.setattr(lines.os, "fsync", broken)
+
+    assert await deliver(path, fsync=True) == [Retry(f"{path}: {os.strerror(errno.EIO)}")]
+    assert path.read_bytes() == b""
+
+
+HOLDER = """
+import fcntl, sys
+
+with open(sys.argv[1], "a") as file:
+    fcntl.flock(file, fcntl.LOCK_EX)
+    print(flush=True)
+    sys.stdin.read()
+"""
+
+
+async def test_a_lock_that_is_held_does_not_hold_the_loop(path):
+    """While another process has the file, the event loop goes on, and the sink can be cancelled."""
+    async with await anyio.open_process([sys.executable, "-c", HOLDER, path]) as holder:
+        await holder.stdout.receive()
+        with anyio.move_on_after(0.1) as scope:
+            await deliver(path)
+        await holder.stdin.aclose()
+
+    assert scope.cancelled_caught
+
+
+async def test_check_finds_nothing_wrong(path):
+    """A path that can be written is no problem, whether its file is there or not, and a check makes none."""
+    sink = FileSink("audit", FileSettings(path=path))
+
+    assert list(await sink.check()) == []
+    assert not path.exists()
+    path.touch()
+    assert list(await sink.check()) == []
+
+
+async def test_check_names_what_is_in_the_way(tmp_path):
+    """A missing directory, and a path that is a directory, are named."""
+    missing = FileSink("audit", FileSettings(path=tmp_path / "gone" / "events.jsonl"))
+    directory = FileSink("audit", FileSettings(path=tmp_path))
+
+    assert await missing.check() == [f"the directory {tmp_path / 'gone'} does not exist"]
+    assert await directory.check() == [f"{tmp_path} is a directory: name a file in it"]
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
+async def test_a_file_of_somebody_else_is_a_retry(path):
+    """Where this user may not write, the event waits, and a check says so."""
+    path.touch(mode=0o400)
+
+    assert await deliver(path) == [Retry(f"{path}: Permission denied")]
+    assert await FileSink("audit", FileSettings(path=path)).check() == [f"this user may not write to {path}"]
+
+
+def test_a_path_is_needed():
+    """Settings without a path, or with a key that is not known, are refused."""
+    with pytest.raises(ValidationError, match="path"):
+        FileSettings.model_validate({})
+    with pytest.raises(ValidationError, match="paht"):
+        FileSettings.model_validate({"path": "events.jsonl", "paht": "x"})
+
+
+def test_the_plugin_brings_the_file():
+    """The entry point's module registers one sink type, ``file``."""
+    assert [sink_type.type for sink_type in register_sink_types()] == ["file"]
