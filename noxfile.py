@@ -72,13 +72,27 @@ def wheels(session: nox.Session) -> None:
     folder = Path(session.create_tmp())
     shutil.rmtree(folder / "dist", ignore_errors=True)
     for package in PACKAGES:
-        session.run("python", "-m", "build", "--quiet", "--installer", "uv", "--outdir", str(folder / "dist"), package)
+        session.run("python", "-m", "build", "--installer", "uv", "--outdir", f"{folder}/dist", package, silent=True)
     session.run("python", "-m", "venv", "--clear", str(folder / "venv"))
     python = str(folder / "venv/bin/python")
     built = [str(wheel) for wheel in (folder / "dist").glob("*.whl")]
     session.run(python, "-m", "pip", "install", "-q", "-c", str(CONSTRAINTS), *built, external=True)
     session.run(python, "-m", "pip", "check", external=True)
     session.run(python, "tests/smoke/smoke.py", external=True)
+
+
+@nox.session
+def docs(session: nox.Session) -> None:
+    """Build the pages into docs/_build; a warning is an error."""
+    install(session, "docs", *PACKAGES)
+    session.run("sphinx-build", "-W", "-q", "docs", "docs/_build")
+
+
+@nox.session
+def generate(session: nox.Session) -> None:
+    """Make what follows from the catalog anew: reference pages, JSON Schemas, the AsyncAPI document."""
+    session.install("-c", str(CONSTRAINTS), "-e", "core")
+    session.run("python", "docs/generate.py", *session.posargs)
 
 
 @nox.session

@@ -18,6 +18,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from pydantic_core import ErrorDetails
 
 from supertokens_events.catalog import Catalog
+from supertokens_events.log import describe_exception
 from supertokens_events.plugins import Plugins
 from supertokens_events.retry import Duration, RetryPolicy
 from supertokens_events.sink import Sink
@@ -39,6 +40,7 @@ DEFAULT_FILE = "supertokens-events.toml"
 DEFAULT_EVENTS = "@default"
 OWN_SINK_TYPES = ("file", "segment", "slack", "webhook")
 
+_SHORTEST_SECRET = 4  # characters; anything shorter stands in every sentence
 _SINK_NAME = re.compile(r"[A-Za-z0-9_-]+")
 
 TableT = TypeVar("TableT", bound=BaseModel)
@@ -85,7 +87,7 @@ class DispatcherSettings(_Table):
     """``[dispatcher]``. ``run = "off"``: this app only stores; ``supertokens-events dispatch`` delivers."""
 
     run: Literal["thread", "off"] = "thread"
-    poll_interval: Duration = 0.5
+    poll_interval: Duration = Field(default=0.5, ge=0.01)
     """How often to look for what another process stored, in seconds."""
 
 
@@ -197,9 +199,13 @@ class _Reader:
         self.folder = folder
         self.plugins = plugins
         self.problems: list[str] = []
+        self.references: set[str] = set()
 
     def problem(self, key: str, sentence: str) -> None:
-        self.problems.append(f"{self.file}: {key}: {sentence}" if key else f"{self.file}: {sentence}")
+        """Note a problem. What came from the environment or a file is never repeated, whoever wrote the sentence."""
+        for value in sorted(self.references, key=len, reverse=True):
+            sentence = sentence.replace(repr(value)[1:-1], "***").replace(value, "***")
+        self.problems.append(f"{self.file}: {key}: {sentence}")
 
     def table(self, model: type[TableT], key: str, table: Any, *, also_known: Sequence[str] = ()) -> TableT | None:
         """``table`` as a ``model``, or ``None`` when something in it is wrong."""
@@ -215,7 +221,9 @@ class _Reader:
         except ValidationError as error:
             for detail in error.errors(include_url=False, include_input=False):
                 self.validation_problem(key, model, detail, also_known)
-            return None
+        except Exception as error:
+            self.problem(key, f"could not be checked: {model.__name__} raised {describe_exception(error)}")
+        return None
 
     def capture(self, table: Any) -> CaptureSettings:
         settings = self.table(CaptureSettings, "capture", table) or CaptureSettings()
@@ -231,7 +239,7 @@ class _Reader:
 
     def sink(self, name: str, table: Any) -> SinkConfig | None:
         key = f"sinks.{name}"
-        if not _SINK_NAME.fullmatch(name):
+        if not _SINK_NAME.fullmatch(str(name)):
             self.problem(key, "a sink's name consists of letters, digits, '-' and '_'")
             return None
         common = self.table(_CommonSinkKeys, key, table)
@@ -297,21 +305,25 @@ class _Reader:
         if not value:
             state = "empty" if name in os.environ else "not set"
             self.problem(key, f"the environment variable {name} is {state}")
-        return value
+        return self.referenced(value)
 
     def from_file(self, key: str, path: str) -> str:
         try:
-            return (self.folder / path).read_text(encoding="utf-8").rstrip("\r\n")
-        except (OSError, UnicodeDecodeError) as error:
-            self.problem(
-                key, f"the file {path} cannot be read: {getattr(error, 'strerror', None) or 'it is not UTF-8 text'}"
-            )
+            return self.referenced((self.folder / path).read_text(encoding="utf-8").rstrip("\r\n"))
+        except (OSError, ValueError) as error:
+            why = getattr(error, "strerror", None) or "its name or its text is not valid"
+            self.problem(key, f"the file {path} cannot be read: {why}")
             return ""
+
+    def referenced(self, value: str) -> str:
+        if len(value) >= _SHORTEST_SECRET:
+            self.references.add(value)
+        return value
 
     def unknown_keys(self, key: str, given: Mapping[str, Any], known: Mapping[str, Any]) -> None:
         for name in given:
             if name not in known:
-                self.problem(f"{key}.{name}".lstrip("."), _unknown_key(name, list(known)))
+                self.problem(f"{key}.{name}".lstrip("."), _unknown_key(str(name), list(known)))
 
     def validation_problem(
         self, key: str, model: type[BaseModel], detail: ErrorDetails, also_known: Sequence[str]
@@ -321,7 +333,8 @@ class _Reader:
             case "missing":
                 sentence = "is required"
             case "extra_forbidden":
-                sentence = _unknown_key(str(detail["loc"][-1]), [*_keys(model, detail["loc"][:-1]), *also_known])
+                *inside, name = detail["loc"]
+                sentence = _unknown_key(str(name), [*_keys(model, inside), *(() if inside else also_known)])
             case "value_error":
                 sentence = str(detail["ctx"]["error"]) if "ctx" in detail else detail["msg"]
             case _:

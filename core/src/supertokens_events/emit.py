@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import atexit
 import contextvars
+import math
 import os
 import queue
 import threading
@@ -33,7 +34,7 @@ log = get_logger(__name__)
 
 _BATCH = 500
 _MAX_WAITING = 10_000
-_RETRY_WAIT = (0.02, 1.0)  # seconds, first and longest, between tries at an outbox that is locked or full
+_FIRST_WAIT, _LONGEST_WAIT = 0.02, 1.0  # seconds between tries at an outbox that is locked or full
 
 
 @dataclass(frozen=True)
@@ -47,21 +48,77 @@ class Route:
 
 @dataclass
 class _Job:
-    """One event on the queue. ``caller`` is the context in which it was emitted: hooks see the request's context
-    variables.
-    """
+    """One event on the queue. ``caller`` is the context it was emitted in: hooks see the request's context variables."""
 
     event: Event
-    stored: Future[Event | None]
+    stored: Future[Event | None] = field(default_factory=Future)
     caller: contextvars.Context = field(default_factory=contextvars.copy_context)
+    _answered: threading.Lock = field(default_factory=threading.Lock)
+
+    def is_first_answer(self) -> bool:
+        """``True`` once, for the one who may answer: the thread, or :meth:`Emitter.stop` when it has waited enough."""
+        return self._answered.acquire(blocking=False)
+
+
+_Prepared = tuple[_Job, Entry]
+
+
+class _Writer:
+    """One thread, its queue, and the jobs that it works on. ``None`` on the queue is the last thing it takes."""
+
+    def __init__(self, run: Callable[[_Writer], None]) -> None:
+        self.thread = threading.Thread(target=run, args=(self,), name="supertokens-events-emit", daemon=True)
+        self.queue: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
+        self.jobs: list[_Job] = []
+        self.deadline = math.inf
+        self._ending = threading.Event()
+
+    def take(self) -> bool:
+        """Make :attr:`jobs` everything that waits, up to a batch; ``False`` when it is the last."""
+        jobs = self.jobs = []
+        item = self.queue.get()
+        while item is not None:
+            jobs.append(item)
+            if len(jobs) == _BATCH or self.queue.empty():
+                return True
+            item = self.queue.get()
+        return False
+
+    def end(self, timeout: float) -> None:
+        """Let the thread take what waits and end; returns when it has, at the latest after ``timeout`` seconds."""
+        self.deadline = time.monotonic() + timeout
+        self._ending.set()
+        self.queue.put(None)
+        if self.thread is not threading.current_thread():
+            self.thread.join(timeout)
+
+    def has_time(self) -> bool:
+        """Whether another try at the outbox is due to what waits."""
+        return time.monotonic() < self.deadline
+
+    def pause(self, seconds: float) -> None:
+        """Wait, but not through the call of :meth:`end`."""
+        if self._ending.is_set():
+            time.sleep(_FIRST_WAIT)
+        else:
+            self._ending.wait(seconds)
+
+    def unanswered(self) -> list[_Job]:
+        """What it works on or did not get to."""
+        jobs = list(self.jobs)
+        while not self.queue.empty():
+            job = self.queue.get()
+            if job is not None:
+                jobs.append(job)
+        return jobs
 
 
 class Emitter:
     """The first half of the line. Safe to use from any thread, any event loop, and after a fork.
 
     ``captured`` says which types are stored at all, ``routes`` who gets them, ``source`` is the app's URL in the events
-    that capture makes, ``context_fields`` are the context fields that stay
-    (``None``: all). ``stored`` is called with the events of each commit.
+    that capture makes, ``context_fields`` are the context fields that stay (``None``: all). ``stored`` is called with the
+    events of each commit.
     """
 
     def __init__(
@@ -86,8 +143,10 @@ class Emitter:
         self.context_fields = None if context_fields is None else frozenset(context_fields)
         self.ledger = ledger or Ledger()
         self._stored = stored
-        self._thread: threading.Thread | None = None
-        self._start_anew()
+        self._forked = threading.Lock()
+        self._lock = threading.Lock()
+        self._writer: _Writer | None = None
+        self._pid = os.getpid()
         atexit.register(self.stop)
 
     # What callers use ----------------------------------------------------------------------------------------------
@@ -106,16 +165,21 @@ class Emitter:
         ``None`` stands for one that was filtered, lost, or is still waiting. Never raises for a failure of ours.
         """
         futures = self.submit(events)
+        if not futures or self._is_writing():
+            return [None] * len(futures)
         waiters = [asyncio.wrap_future(future) for future in futures]
-        if waiters:
+        try:
             await asyncio.wait(waiters, timeout=self.append_timeout)
-        for waiter in waiters:
-            waiter.cancel()  # only stops waiting: a future that runs cannot be cancelled
+        finally:
+            for waiter in waiters:
+                waiter.cancel()  # only stops waiting: a future that runs cannot be cancelled
         return self._results(events, futures)
 
     def emit_sync(self, events: Sequence[Event]) -> list[Event | None]:
         """The same for callers without an event loop."""
         futures = self.submit(events)
+        if self._is_writing():
+            return [None] * len(futures)
         deadline = time.monotonic() + self.append_timeout
         for future in futures:
             try:
@@ -131,54 +195,68 @@ class Emitter:
         return [self._submit(event) for event in events]
 
     def stop(self, timeout: float = 2.0) -> None:
-        """Store what waits, for up to ``timeout`` seconds, and end the thread. What cannot be stored is counted as
-        lost.
+        """Store what waits, for up to ``timeout`` seconds, and end the thread. What was not stored is counted as lost.
+
+        Safe to call twice. An event that comes later starts a new thread.
         """
-        thread = self._thread
-        if self._pid != os.getpid() or thread is None or not thread.is_alive():
+        if self._pid != os.getpid():
             return
-        self._stopping.set()
-        self._queue.put(None)
-        thread.join(timeout)
-        self._thread = None
-        self._give_up()
+        with self._lock:
+            writer = self._writer or (self._start_writer() if self.ledger.peek() else None)
+            self._writer = None
+        if writer is not None:
+            writer.end(timeout)
+            self._lose_all(writer.unanswered(), "the process ended before the outbox was available")
 
     # The queue -----------------------------------------------------------------------------------------------------
 
     def _start_anew(self) -> None:
-        """Also after a fork: the thread is not in the child, and what the parent queued is the parent's."""
-        self._pid = os.getpid()
-        self._queue: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
-        self._starting = threading.Lock()
-        self._stopping = threading.Event()
-        self._unstored: list[_Job] = []
-        self._thread = None
+        """After a fork: the thread is not in the child, and what the parent queued is the parent's."""
+        with self._forked:
+            if self._pid != os.getpid():
+                self._lock = threading.Lock()
+                self._writer = None
+                self._pid = os.getpid()  # last: whoever sees it sees the rest
 
     def _submit(self, event: Event) -> Future[Event | None]:
-        stored: Future[Event | None] = Future()
-        stored.set_running_or_notify_cancel()
+        job = _Job(event)
+        job.stored.set_running_or_notify_cancel()
         if not self.captured.matches(event.type):
             self.ledger.count(Reason.CAPTURE_OFF, event_type=event.type)
-            stored.set_result(None)
-        elif self._queue.qsize() >= _MAX_WAITING or not self._ensure_thread():
-            self._lose(_Job(event, stored), "too many events wait for the outbox")
+            job.stored.set_result(None)
         else:
-            self._queue.put(_Job(event, stored))
-        return stored
+            self._enqueue(job)
+        return job.stored
 
-    def _ensure_thread(self) -> bool:
-        if self._thread is not None and self._thread.is_alive():
-            return True
-        with self._starting:
-            if self._thread is None or not self._thread.is_alive():
-                self._stopping.clear()
-                thread = threading.Thread(target=self._run, name="supertokens-events-emit", daemon=True)
-                try:
-                    thread.start()
-                except RuntimeError:  # the interpreter is shutting down
-                    return False
-                self._thread = thread
-        return True
+    def _enqueue(self, job: _Job) -> None:
+        with self._lock:
+            writer = self._writer = self._writer or self._start_writer()
+            full = writer is not None and writer.queue.qsize() >= _MAX_WAITING
+            if writer is not None and not full:
+                writer.queue.put(job)
+        if writer is None:
+            self._store_here(job)
+        elif full:
+            self._lose(job, "too many events wait for the outbox")
+
+    def _start_writer(self) -> _Writer | None:
+        """A new thread with its queue; ``None`` when the interpreter shuts down and starts no more threads."""
+        writer = _Writer(self._run)
+        try:
+            writer.thread.start()
+        except RuntimeError:
+            return None
+        return writer
+
+    def _store_here(self, job: _Job) -> None:
+        """Without a thread: as the last thing that a process does, this may take as long as the outbox takes."""
+        writer = _Writer(self._run)
+        writer.jobs, writer.deadline = [job], 0.0
+        self._work(writer)
+
+    def _is_writing(self) -> bool:
+        """Whether this is a hook on our own thread: it cannot wait for itself."""
+        return self._writer is not None and self._writer.thread is threading.current_thread()
 
     def _results(self, events: Sequence[Event], futures: Sequence[Future[Event | None]]) -> list[Event | None]:
         for event, future in zip(events, futures, strict=True):
@@ -191,60 +269,55 @@ class Emitter:
 
     # The thread ----------------------------------------------------------------------------------------------------
 
-    def _run(self) -> None:
-        while True:
-            jobs, more = self._take()
-            try:
-                self._store(jobs)
-            except Exception as error:  # a bug of ours must not end the thread
-                log.error("Storing events failed.", error=describe_exception(error))
-                self._lose_all(jobs, "a bug in supertokens-events")
-            if not more:
-                return
+    def _run(self, writer: _Writer) -> None:
+        while writer.take():
+            self._work(writer)
+        self._work(writer)
 
-    def _take(self) -> tuple[list[_Job], bool]:
-        """Everything that waits, up to a batch; ``False`` when it is time to end."""
-        jobs: list[_Job] = []
-        item = self._queue.get()
-        while item is not None:
-            jobs.append(item)
-            if len(jobs) >= _BATCH:
-                return jobs, True
-            try:
-                item = self._queue.get_nowait()
-            except queue.Empty:
-                return jobs, True
-        return jobs, False
+    def _work(self, writer: _Writer) -> None:
+        """Store what the writer has taken. Nothing that goes wrong here ends the thread, not even a hook that exits."""
+        try:
+            self._store(writer)
+        except BaseException as error:
+            log.error("Storing events failed.", error=describe_exception(error))
+            self._lose_all(writer.jobs, "a bug in supertokens-events")
+        writer.jobs = []
 
-    def _store(self, jobs: Sequence[_Job]) -> None:
-        prepared = [(job, entry) for job in jobs if (entry := self._prepare(job)) is not None]
-        self._unstored = [job for job, _ in prepared]
-        committed = self._append(prepared) if prepared else []
-        self._unstored = []
+    def _store(self, writer: _Writer) -> None:
+        prepared = [(job, entry) for job in writer.jobs if (entry := self._prepare(job)) is not None]
+        committed = self._append(writer, prepared) if prepared else []
         self._save_ledger()
         if committed:
             self._tell(committed)
 
-    def _append(self, prepared: Sequence[tuple[_Job, Entry]]) -> list[Event]:
-        """Commit the entries, however long that takes; only a store that refuses them for good ends it."""
-        wait = _RETRY_WAIT[0]
+    def _append(self, writer: _Writer, prepared: Sequence[_Prepared]) -> list[Event]:
+        """Commit the entries, however long it takes. If the store refuses them, each has a try of its own: one that cannot
+        be stored costs no other.
+        """
+        wait = 0.0
         while True:
             try:
-                sequences = self.outbox.append([entry for _, entry in prepared])
+                return _answer(prepared, self.outbox.append([entry for _, entry in prepared]))
             except OutboxUnavailable as error:
-                if self._stopping.is_set():
-                    self._lose_all([job for job, _ in prepared], str(error))
-                    return []
-                log.warning(
-                    "The outbox is not available; events wait in memory.", events=len(prepared), error=str(error)
-                )
-                self._stopping.wait(wait)
-                wait = min(wait * 2, _RETRY_WAIT[1])
-            except OutboxError as error:
-                self._lose_all([job for job, _ in prepared], str(error))
-                return []
-            else:
-                return _answer(prepared, sequences)
+                why = str(error)
+                if not writer.has_time():
+                    break
+                wait = self._wait_for_outbox(writer, wait, why)
+            except Exception as error:
+                if len(prepared) > 1:
+                    return [event for one in prepared for event in self._append(writer, [one])]
+                why = str(error) if isinstance(error, OutboxError) else describe_exception(error)
+                break
+        self._lose_all([job for job, _ in prepared], why)
+        return []
+
+    def _wait_for_outbox(self, writer: _Writer, waited: float, why: str) -> float:
+        """Wait longer than last time; told once, not for every try."""
+        if not waited:
+            log.warning("The outbox is not available; events wait in memory.", error=why)
+        wait = min(waited * 2, _LONGEST_WAIT) or _FIRST_WAIT
+        writer.pause(wait)
+        return wait
 
     def _save_ledger(self) -> None:
         counts = self.ledger.take()
@@ -262,25 +335,16 @@ class Emitter:
                     self._hook_failed(Reason.LISTENER_FAILED, result.plugin, event.type, result.error)
 
     def _lose(self, job: _Job, why: str) -> None:
-        self.ledger.count(Reason.LOST, event_type=job.event.type)
-        log.error(
-            "An event is lost: it could not be stored.", event_type=job.event.type, event_id=job.event.id, error=why
-        )
-        job.stored.set_result(None)
+        if job.is_first_answer():
+            self.ledger.count(Reason.LOST, event_type=job.event.type)
+            log.error(
+                "An event is lost: it could not be stored.", event_type=job.event.type, event_id=job.event.id, error=why
+            )
+            job.stored.set_result(None)
 
     def _lose_all(self, jobs: Sequence[_Job], why: str) -> None:
         for job in jobs:
-            if not job.stored.done():
-                self._lose(job, why)
-
-    def _give_up(self) -> None:
-        """After :meth:`stop`: whatever the thread did not get to store."""
-        jobs = list(self._unstored)
-        while not self._queue.empty():
-            job = self._queue.get_nowait()
-            if job is not None:
-                jobs.append(job)
-        self._lose_all(jobs, "the process ended before the outbox was available")
+            self._lose(job, why)
 
     # The hook chain ------------------------------------------------------------------------------------------------
 
@@ -292,7 +356,7 @@ class Emitter:
             log.error("An event could not be prepared.", event_type=job.event.type, error=describe_exception(error))
             self._lose(job, describe_exception(error))
             return None
-        if entry is None:
+        if entry is None and job.is_first_answer():
             job.stored.set_result(None)
         return entry
 
@@ -352,7 +416,7 @@ def _answer(prepared: Sequence[tuple[_Job, Entry]], sequences: Sequence[int]) ->
         for (_, entry), sequence in zip(prepared, sequences, strict=True)
     ]
     for (job, _), event in zip(prepared, events, strict=True):
-        if not job.stored.done():
+        if job.is_first_answer():
             job.stored.set_result(event)
     return events
 

@@ -75,6 +75,8 @@ class Actor(BaseModel):
     type: Literal["user", "admin", "system", "unknown"] = "unknown"
     user_id: str | None = None
     session_handle: str | None = None
+    email: str | None = None
+    """An admin's, where it is known: the dashboard's users have no id."""
 
 
 class Context(BaseModel):
@@ -96,17 +98,29 @@ class Event(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     id: str = Field(default_factory=new_event_id)
+    """The same at every delivery, so that a receiver can drop what it has seen. Ids sort by time."""
     type: EventTypeName
+    """What happened."""
     timestamp: Timestamp = Field(default_factory=lambda: datetime.now(UTC))
+    """When it happened, in UTC."""
     schema_version: int = 1
+    """Of this type's ``data``. A new optional field keeps it."""
     source: Text | None = None
+    """The app's URL."""
     tenant_id: Text | None = None
+    """The tenant where it happened; null when it is about none."""
     user_id: Text | None = None
+    """The user whom it is about."""
     sequence: int | None = None
+    """Its place in the outbox."""
     correlation_id: Text | None = None
+    """The same for all events of one request."""
     actor: Actor = Actor()
+    """Who did it."""
     context: Context = Context()
+    """Where it came from."""
     data: dict[str, Any] = Field(default_factory=dict)
+    """The fields of its type."""
 
     def to_bytes(self) -> bytes:
         """The event's JSON, UTF-8, without ``sequence`` (see :func:`with_sequence`) and without absent context fields."""

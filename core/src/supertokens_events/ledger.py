@@ -22,7 +22,9 @@ class Reason(StrEnum):
     """A capture function raised; the fact was not said, or without what it would have read. Subject: the SDK function.
     """
     CAPTURE_GAP = "capture_gap"
-    """This version of the SDK does not have a function that capture knows. Subject: the SDK function."""
+    """This version of the SDK does not have a function that capture knows (subject: the function), or another's object
+    hides the SDK's (subject: the recipe).
+    """
     ENRICH_FAILED = "enrich_failed"
     """An ``enrich_event`` hook raised; the event went on without it. Subject: the plugin."""
     FILTERED = "filtered"

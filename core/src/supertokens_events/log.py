@@ -60,10 +60,10 @@ def get_logger(name: str) -> Logger:
 
 
 def _render(_logger: Any, _method: str, fields: MutableMapping[str, Any]) -> tuple[tuple[str], dict[str, Any]]:
-    """The sentence, then its fields: as text for a plain formatter, and under ``record.fields`` for a structured one."""
+    """The sentence, then its fields: as text for a plain formatter, and apart in the record for a structured one."""
     sentence = str(fields.pop("event"))
     text = " ".join([sentence, *(f"{key}={value!r}" for key, value in fields.items())])
-    return (text,), {"extra": {"fields": dict(fields)}}
+    return (text,), {"extra": {"sentence": sentence, "fields": dict(fields)}}
 
 
 def describe_exception(error: BaseException) -> str:

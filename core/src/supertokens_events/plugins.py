@@ -7,8 +7,9 @@ is ours.
 from __future__ import annotations
 
 import difflib
+import inspect
 import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from importlib.metadata import EntryPoint, entry_points
 from typing import Any
@@ -111,7 +112,7 @@ def _names(text: str) -> set[str]:
 
 
 def _name_of(plugin: object, number: int) -> str:
-    name = getattr(plugin, "__name__", None) or type(plugin).__qualname__
+    name = getattr(plugin, "__name__", None) or type(plugin).__name__
     return f"{name}#{number}"
 
 
@@ -123,7 +124,7 @@ def _load(plugins: Plugins, entry_point: EntryPoint, disabled: set[str]) -> Plug
     try:
         return _register(plugins, entry_point.load(), plugin)
     except Exception as error:
-        text = str(error) if isinstance(error, PluginError) else f"{type(error).__name__}: {error}"
+        text = str(error) if isinstance(error, PluginError) else _told(error)
         log.error("A plugin could not be loaded; the others go on.", plugin=str(plugin), error=text)
         return replace(plugin, error=text)
 
@@ -131,25 +132,41 @@ def _load(plugins: Plugins, entry_point: EntryPoint, disabled: set[str]) -> Plug
 def _register(plugins: Plugins, module: object, plugin: Plugin) -> Plugin:
     """Register ``module`` whole, or not at all."""
     manager = plugins.manager
-    if plugin.name in {known.name for known in plugins.found if not known.error}:
-        raise PluginError(
-            f"two plugins are named {plugin.name!r}; uninstall one, or turn both off with {DISABLE_VARIABLE}"
-        )
-    manager.register(module, plugin.name)
+    _check_name(plugins, module, plugin)
     try:
-        _check_hooks(manager, plugin)
+        manager.register(module, plugin.name)
+        _check_hooks(manager, module, plugin)
         sink_types = _sink_types(plugins, plugin)
         catalog = Catalog([*plugins.catalog, *_brought(plugins, plugin, "register_event_types", EventData)])
     except Exception as error:
         manager.unregister(name=plugin.name)
-        raise error if isinstance(error, PluginError) else PluginError(f"{type(error).__name__}: {error}") from error
+        raise error if isinstance(error, PluginError) else PluginError(f"plugin {plugin}: {_told(error)}") from error
     plugins.sink_types.update(sink_types)
     plugins.catalog = catalog
     hooks = tuple(sorted(caller.name for caller in manager.get_hookcallers(module) or ()))
     return replace(plugin, hooks=hooks, sink_types=tuple(sink_types))
 
 
-def _check_hooks(manager: pluggy.PluginManager, plugin: Plugin) -> None:
+def _told(error: Exception) -> str:
+    return f"{type(error).__name__}: {error}"
+
+
+def _check_name(plugins: Plugins, module: object, plugin: Plugin) -> None:
+    for known in plugins.found:
+        if not known.error and known.name == plugin.name:
+            raise PluginError(
+                f"two plugins have the same name, {known} and {plugin}; uninstall one, or turn both off with "
+                f"{DISABLE_VARIABLE}"
+            )
+    if (name := plugins.manager.get_name(module)) is not None:
+        raise PluginError(f"plugin {plugin} is there already, as {name!r}")
+
+
+def _check_hooks(manager: pluggy.PluginManager, module: object, plugin: Plugin) -> None:
+    for caller in manager.get_hookcallers(module) or ():
+        for implementation in caller.get_hookimpls():
+            if implementation.plugin is module and not _is_plain(implementation.function, caller.name):
+                raise PluginError(f"plugin {plugin}: the hook {caller.name!r} must be a plain function")
     try:
         manager.check_pending()
     except pluggy.PluginValidationError as error:
@@ -168,14 +185,21 @@ def _unknown_hooks(manager: pluggy.PluginManager) -> list[str]:
 def _sink_types(plugins: Plugins, plugin: Plugin) -> dict[str, type[Sink[Any]]]:
     brought: dict[str, type[Sink[Any]]] = {}
     for sink_type in _brought(plugins, plugin, "register_sink_types", Sink):
-        taken = plugins.sink_types.get(sink_type.type) or brought.get(sink_type.type)
-        if taken is not None:
+        name = sink_type.type
+        owner = plugin if name in brought else next((p for p in plugins.found if name in p.sink_types), None)
+        if owner is not None:
             raise PluginError(
-                f"the sink type {sink_type.type!r} is brought by two packages, {taken.__module__} and "
-                f"{sink_type.__module__}; uninstall one, or turn one off with {DISABLE_VARIABLE}"
+                f"the sink type {name!r} is brought twice, by {owner} and {plugin}; uninstall one, or turn one off with "
+                f"{DISABLE_VARIABLE}"
             )
-        brought[sink_type.type] = sink_type
+        brought[name] = sink_type
     return brought
+
+
+def _is_plain(function: Callable[..., Any], hook: str) -> bool:
+    """Not async, and a generator only where somebody iterates: a filter that is called but never run lets all through."""
+    iterated = hook in {"register_sink_types", "register_event_types"}
+    return not inspect.iscoroutinefunction(function) and (iterated or not inspect.isgeneratorfunction(function))
 
 
 def _brought(plugins: Plugins, plugin: Plugin, hook: str, base: type) -> Iterable[Any]:

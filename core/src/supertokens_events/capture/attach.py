@@ -8,8 +8,28 @@ from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 from supertokens_python import Supertokens
+from supertokens_python.recipe.accountlinking.recipe import AccountLinkingRecipe
 
-from supertokens_events.capture import emailpassword, session
+from supertokens_events.capture import (
+    accountlinking,
+    dashboard,
+    emailpassword,
+    emailverification,
+    jwt,
+    multifactorauth,
+    multitenancy,
+    oauth2provider,
+    openid,
+    passwordless,
+    saml,
+    session,
+    supertokens,
+    thirdparty,
+    totp,
+    usermetadata,
+    userroles,
+    webauthn,
+)
 from supertokens_events.capture.rebind import is_rebound, rebind, rebind_requests
 from supertokens_events.capture.recipe import Recipe
 from supertokens_events.capture.scope import Kind
@@ -25,7 +45,28 @@ log = get_logger(__name__)
 
 PLUGIN_ID = "supertokens-events"
 
-RECIPES: dict[str, Recipe] = {recipe.id: recipe for recipe in (emailpassword.recipe, session.recipe)}
+RECIPES: dict[str, Recipe] = {
+    module.recipe.id: module.recipe
+    for module in (
+        accountlinking,
+        dashboard,
+        emailpassword,
+        emailverification,
+        jwt,
+        multifactorauth,
+        multitenancy,
+        oauth2provider,
+        openid,
+        passwordless,
+        saml,
+        session,
+        thirdparty,
+        totp,
+        usermetadata,
+        userroles,
+        webauthn,
+    )
+}
 
 
 def make_plugin(emitter: Emitter) -> SuperTokensPlugin:
@@ -45,7 +86,7 @@ def make_plugin(emitter: Emitter) -> SuperTokensPlugin:
         return overrides
 
     def init(config: Any, all_plugins: Any, sdk_version: Any) -> None:  # noqa: ARG001 - the SDK's signature
-        _guarded(rebind_requests, Supertokens.get_instance())
+        _rebind_objects(Supertokens.get_instance(), emitter)
 
     return plugins.SuperTokensPlugin(
         id=PLUGIN_ID,
@@ -61,17 +102,41 @@ def instrument(emitter: Emitter) -> None:
     already.
     """
     try:
-        supertokens = Supertokens.get_instance()
+        instance = Supertokens.get_instance()
     except Exception:
         raise RuntimeError("events.instrument() comes after supertokens_python.init(...)") from None
-    if is_rebound(supertokens):
+    if is_rebound(instance):
         return
-    _guarded(rebind_requests, supertokens)
-    for module in supertokens.recipe_modules:
-        recipe = RECIPES.get(module.get_recipe_id())  # type: ignore[no-untyped-call]
+    _rebind_objects(instance, emitter)
+    for module in _modules(instance):
+        recipe = RECIPES.get(module.get_recipe_id())
         if recipe is not None:
-            _guarded(_override(recipe, "function", emitter), module.recipe_implementation)  # type: ignore[attr-defined]
-            _guarded(_override(recipe, "api", emitter), module.api_implementation)  # type: ignore[attr-defined]
+            _guarded(_rebind_module, module, recipe, emitter)
+
+
+def _rebind_objects(instance: Any, emitter: Emitter) -> None:
+    """What no override reaches: the SDK's own instance, and the recipes' own objects."""
+    _guarded(rebind_requests, instance)
+    _guarded(rebind, instance, supertokens.recipe, "method", emitter)
+    for module in instance.recipe_modules:
+        recipe = RECIPES.get(module.get_recipe_id())
+        if recipe is not None:
+            _guarded(rebind, module, recipe, "method", emitter)
+
+
+def _modules(instance: Any) -> list[Any]:
+    """What ``init()`` was given, and account linking, which SDK ≤ 0.30 makes on first use."""
+    modules = list(instance.recipe_modules)
+    if not any(module.get_recipe_id() == accountlinking.recipe.id for module in modules):
+        modules.append(AccountLinkingRecipe.get_instance())
+    return modules
+
+
+def _rebind_module(module: Any, recipe: Recipe, emitter: Emitter) -> None:
+    """Not every recipe has a frontend API."""
+    rebind(module.recipe_implementation, recipe, "function", emitter)
+    if hasattr(module, "api_implementation"):
+        rebind(module.api_implementation, recipe, "api", emitter)
 
 
 def _override(recipe: Recipe, kind: Kind, emitter: Emitter) -> Callable[[Any], Any]:

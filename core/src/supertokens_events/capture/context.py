@@ -13,9 +13,12 @@ __all__ = ["actor_of", "context_of"]
 
 
 def actor_of(fact: Fact, scope: Scope) -> Actor:
-    """The session's user, else in a user's own API request that user, else ``unknown``; outside of any API function the
-    ``system``.
+    """As the fact says; at the dashboard the ``admin``; the session's user, else in a user's own API request that user,
+    else ``unknown``; outside of any API function the ``system``.
     """
+    actor = fact.actor or scope.admin
+    if actor is not None:
+        return actor
     session = scope.session
     if session is not None:
         return Actor(type="user", user_id=session.user_id, session_handle=session.session_handle)

@@ -8,6 +8,7 @@ from typing import Any
 from supertokens_events.capture import reads
 from supertokens_events.capture.recipe import Fact, Recipe, failure, ok
 from supertokens_events.capture.scope import Scope
+from supertokens_events.capture.users import login_method, signed_in
 from supertokens_events.catalog.password import (
     PasswordChanged,
     PasswordResetCompleted,
@@ -21,8 +22,6 @@ from supertokens_events.catalog.user import (
     SignUpFailure,
     UserCreated,
     UserEmailChanged,
-    UserReauthenticated,
-    UserSignedIn,
     UserSignInFailed,
     UserSignUpFailed,
 )
@@ -74,18 +73,7 @@ def user_created(user: Any, recipe_user_id: str, email: str, tenant_id: str, sco
 
 @recipe.function("sign_in", ok("SignInOkResult"))
 def user_signed_in(user: Any, recipe_user_id: str, email: str, tenant_id: str, scope: Scope) -> Fact:
-    """With the session of the very same user it is a second factor or a step-up, not a sign-in."""
-    session = scope.session
-    again = session is not None and any(
-        session.recipe_user_id == method.recipe_user_id.get_as_string() for method in user.login_methods
-    )
-    data_model = UserReauthenticated if again else UserSignedIn
-    return Fact(
-        data_model(method=METHOD, recipe_user_id=recipe_user_id, email=email),
-        user_id=user.id,
-        tenant_id=tenant_id,
-        by_subject=True,
-    )
+    return signed_in(user, method=METHOD, recipe_user_id=recipe_user_id, tenant_id=tenant_id, scope=scope, email=email)
 
 
 @recipe.api("sign_in_post", SIGN_IN_FAILED)
@@ -152,13 +140,9 @@ def email_or_password_updated(
             yield Fact(
                 PasswordChanged(recipe_user_id=recipe_user_id), user_id=user_id, tenant_id=tenant_id_for_password_policy
             )
-    previous = _email_of(user_before, recipe_user_id)
-    if email is not None and previous is not None and email != previous:
-        changed = UserEmailChanged(method=METHOD, recipe_user_id=recipe_user_id, email=email, previous_email=previous)
+    method = login_method(user_before, recipe_user_id)
+    if email is not None and method is not None and not method.has_same_email_as(email):
+        changed = UserEmailChanged(
+            method=METHOD, recipe_user_id=recipe_user_id, email=email, previous_email=method.email
+        )
         yield Fact(changed, user_id=user_id)
-
-
-def _email_of(user: Any, recipe_user_id: str) -> str | None:
-    """The e-mail of one login method of a user."""
-    methods = user.login_methods if user else ()
-    return next((method.email for method in methods if method.recipe_user_id.get_as_string() == recipe_user_id), None)

@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import functools
 import inspect
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from contextvars import Token
 from typing import Any
 
@@ -36,6 +36,7 @@ __all__ = ["rebind", "rebind_requests"]
 log = get_logger(__name__)
 
 _MARK = "_supertokens_events"
+_REQUESTS_MARK = f"{_MARK}_requests"
 
 AsyncFunction = Callable[..., Awaitable[Any]]
 
@@ -46,35 +47,56 @@ def rebind(implementation: Any, recipe: Recipe, kind: Kind, emitter: Emitter) ->
     Returns ``implementation``, as an SDK override must. Never raises: without a function that it knows, capture has a
     gap.
     """
+    if kind == "function" and _MARK not in vars(implementation) and not _is_the_sdks(implementation):
+        emitter.ledger.count(Reason.CAPTURE_GAP, subject=recipe.id)
+        log.warning(
+            "Another's object stands in the place of the SDK's; what the SDK calls on itself is not captured. "
+            "Capture as the first plugin would see it.",
+            recipe=recipe.id,
+        )
     done: set[str] = vars(implementation).setdefault(_MARK, set())
-    for name in recipe.names(kind):
+    for name, captures in recipe.watched(kind, implementation).items():
         if name in done:
             continue
         done.add(name)
-        try:
-            setattr(implementation, name, _wrap(getattr(implementation, name), recipe, kind, name, emitter))
-        except Exception as error:
+        function = getattr(implementation, name, None)
+        if function is None and not captures:
+            continue  # only a place where others happen, and in this SDK nothing happens there
+        if function is None:
             emitter.ledger.count(Reason.CAPTURE_GAP, subject=f"{recipe.id}.{name}")
-            log.warning(
-                "This SDK has no such function; its events are not captured.",
+            log.warning("This SDK has no such function; its events are not captured.", function=f"{recipe.id}.{name}")
+            continue
+        try:
+            signature = _signature(implementation, name, function)
+            watch = _Watch(signature, recipe, kind=kind, name=name, captures=captures, emitter=emitter)
+            setattr(implementation, name, _wrap(function, watch))
+        except Exception as error:
+            emitter.ledger.count(Reason.CAPTURE_FAILED, subject=f"{recipe.id}.{name}")
+            log.error(
+                "A function could not be wrapped; its events are not captured.",
                 function=f"{recipe.id}.{name}",
                 error=describe_exception(error),
             )
     return implementation
 
 
+def _is_the_sdks(implementation: Any) -> bool:
+    """Whether it is the object that the SDK made, or at least of its class."""
+    return any(cls.__module__.startswith("supertokens_python.") for cls in type(implementation).__mro__)
+
+
 def rebind_requests(supertokens: Any) -> None:
     """Wrap the SDK's two entry points for HTTP requests, so that capture knows which request it is in."""
-    if _MARK in vars(supertokens):
+    if is_rebound(supertokens):
         return
-    setattr(supertokens, _MARK, True)
+    setattr(supertokens, _REQUESTS_MARK, True)
     for name in ("middleware", "handle_supertokens_error"):
         setattr(supertokens, name, _in_request(getattr(supertokens, name)))
 
 
 def is_rebound(supertokens: Any) -> bool:
     """Whether :func:`rebind_requests` was here: by plugin or by ``instrument()``."""
-    return _MARK in vars(supertokens)
+    return _REQUESTS_MARK in vars(supertokens)
 
 
 def _in_request(function: AsyncFunction) -> AsyncFunction:
@@ -89,9 +111,15 @@ def _in_request(function: AsyncFunction) -> AsyncFunction:
     return wrapper
 
 
-def _wrap(function: AsyncFunction, recipe: Recipe, kind: Kind, name: str, emitter: Emitter) -> AsyncFunction:
-    watch = _Watch(inspect.signature(function), recipe, kind, name, emitter)
+def _signature(implementation: Any, name: str, function: AsyncFunction) -> inspect.Signature:
+    """The SDK's own, which is how it is called: an app's override around it may take ``*args, **kwargs``."""
+    for cls in type(implementation).__mro__:
+        if cls.__module__.startswith("supertokens_python.") and name in vars(cls):
+            return inspect.signature(vars(cls)[name].__get__(implementation))
+    return inspect.signature(function)
 
+
+def _wrap(function: AsyncFunction, watch: _Watch) -> AsyncFunction:
     @functools.wraps(function)
     async def wrapper(*args: Any, **kwargs: Any) -> Any:
         call = watch.begin(args, kwargs)
@@ -104,7 +132,11 @@ def _wrap(function: AsyncFunction, recipe: Recipe, kind: Kind, name: str, emitte
             except BaseException as error:
                 call.came_to(Outcome(error=error))
                 raise
-            call.came_to(Outcome(value=result))
+            outcome = Outcome(value=result)
+            try:
+                await call.read_after(outcome)
+            finally:  # cancelled while reading: what the call came to is so all the same
+                call.came_to(outcome)
             return result
         finally:
             await call.end()
@@ -115,14 +147,24 @@ def _wrap(function: AsyncFunction, recipe: Recipe, kind: Kind, name: str, emitte
 class _Watch:
     """What is known of one wrapped function before it is called."""
 
-    def __init__(self, signature: inspect.Signature, recipe: Recipe, kind: Kind, name: str, emitter: Emitter) -> None:
+    def __init__(
+        self,
+        signature: inspect.Signature,
+        recipe: Recipe,
+        *,
+        kind: Kind,
+        name: str,
+        captures: Sequence[Capture],
+        emitter: Emitter,
+    ) -> None:
         self.signature = signature
         self.recipe = recipe
         self.kind = kind
         self.function = name
         self.emitter = emitter
-        self.captures = [capture for capture in recipe.captures if capture.kind == kind and capture.name == name]
-        self.reader = recipe.readers.get(name) if kind == "function" else None
+        self.captures = captures
+        self.reader_before = recipe.readers.get(name)
+        self.reader_after = recipe.readers_after.get(name)
 
     @property
     def name(self) -> str:
@@ -160,21 +202,30 @@ class _Call:
 
     def _enter_request(self) -> Token[Any] | None:
         """An API function is given its request; the middleware around it may not have been ours to wrap."""
-        options = self.arguments.get("api_options") or self.arguments.get("options")
-        request = getattr(options, "request", None)
-        if self.watch.kind != "api" or request is None or current_request() is not None:
+        if self.watch.kind == "function" or current_request() is not None:
             return None
-        return enter_request(request)
+        request = _request_of(self.arguments)
+        return None if request is None else enter_request(request)
 
     async def read_before(self) -> None:
-        reader = self.watch.reader
-        if reader is None or not any(self.watch.emitter.wants(event_type) for event_type in reader.event_types):
+        await self._read(self.watch.reader_before, Outcome())
+
+    async def read_after(self, outcome: Outcome) -> None:
+        await self._read(self.watch.reader_after, outcome)
+
+    async def _read(self, reader: Reader | None, outcome: Outcome) -> None:
+        if reader is None or not self._wanted(reader):
             return
         try:
+            if reader.matches is not None and reader.matches(outcome) is None:
+                return
             async with asyncio.timeout(self.watch.emitter.append_timeout):
-                self.extra.update(await reader.reader(**self._fill(reader, Outcome())))
+                self.extra.update(await reader.reader(**self._fill(reader, outcome)))
         except Exception as error:
             self.watch.failed(error)
+
+    def _wanted(self, reader: Reader) -> bool:
+        return not reader.event_types or any(map(self.watch.emitter.wants, reader.event_types))
 
     def came_to(self, outcome: Outcome) -> None:
         for capture in self.watch.captures:
@@ -220,6 +271,12 @@ class _Call:
             outcome=outcome,
             scope=Scope(self.frame),
         )
+
+
+def _request_of(arguments: Mapping[str, Any]) -> Any:
+    """Of an API function's options, which call it by one name or the other, or of a recipe's own handler."""
+    options = arguments.get("api_options") or arguments.get("options")
+    return getattr(options, "request", None) or getattr(options, "req", None) or arguments.get("request")
 
 
 def _each(facts: Fact | Iterable[Fact] | None) -> Iterable[Fact]:

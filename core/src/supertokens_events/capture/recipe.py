@@ -10,12 +10,13 @@ from __future__ import annotations
 
 import inspect
 import re
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from supertokens_events.capture.scope import Kind, Scope, SessionFacts
 from supertokens_events.catalog import EventData
+from supertokens_events.event import Actor
 
 __all__ = ["Capture", "Fact", "Outcome", "Reader", "Recipe", "failure", "ok", "raised"]
 
@@ -27,7 +28,9 @@ SECRET_NAMES = frozenset(
     link_code device_id pre_auth_session_id secret qr_code_string totp credential webauthn_generated_options_id
     challenge recover_account_token oauth_tokens raw_user_info_from_provider redirect_uri_info form_post_info
     client_secret cookies params authorization_header body redirect_to payload jwt metadata_xml saml_response
-    relay_state state config core_config api_options options user_context request link
+    relay_state state config core_config api_options options user_context request link id_token code code_verifier
+    cookie redirect_uri frontend_redirect_to login_challenge logout_challenge claims initial_access_token_payload
+    initial_id_token_payload
     """.split()  # noqa: SIM905 - a list of words reads best as words
 )
 
@@ -40,12 +43,15 @@ HandlerT = TypeVar("HandlerT", bound=Callable[..., Any])
 
 @dataclass(frozen=True, slots=True)
 class Fact:
-    """What a call made true. ``by_subject``: in a request of their own, the user it is about is the one who did it."""
+    """What a call made true. ``by_subject``: in a request of their own, the user it is about is the one who did it.
+    ``actor`` says who did it where the scope cannot.
+    """
 
     data: EventData
     user_id: str | None = None
     tenant_id: str | None = None
     by_subject: bool = False
+    actor: Actor | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,16 +108,24 @@ class Capture:
     matches: Matcher
     outside_api: bool
     first: bool
+    or_else: str | None
+
+    def name_in(self, implementation: Any) -> str:
+        """The function of this SDK that does what ``name`` does in a newer one."""
+        return self.or_else if self.or_else and not hasattr(implementation, self.name) else self.name
 
 
 @dataclass(frozen=True)
 class Reader:
-    """What to read from the core before the call, when somebody wants one of the ``event_types``."""
+    """What to read from the core before the call, or after one that came to what ``matches``, when somebody wants one of
+    the ``event_types``.
+    """
 
     name: str
     reader: Callable[..., Awaitable[Mapping[str, Any]]]
     fields: Mapping[str, inspect.Parameter]
     event_types: tuple[str, ...]
+    matches: Matcher | None = None
 
 
 class Recipe:
@@ -121,23 +135,29 @@ class Recipe:
         self.id = recipe_id
         self.captures: list[Capture] = []
         self.frames: list[str] = []
+        self.ignored: dict[str, str] = {}
         self.readers: dict[str, Reader] = {}
+        self.readers_after: dict[str, Reader] = {}
         self.derived: dict[str, Derive] = dict(_DERIVED)
 
     def function(
-        self, name: str, matches: Matcher, *, outside_api: bool = False, first: bool = False
+        self, name: str, matches: Matcher, *, outside_api: bool = False, first: bool = False, or_else: str | None = None
     ) -> Callable[[HandlerT], HandlerT]:
         """After this recipe function.
 
         ``outside_api``: only when no API function of this recipe is around it. ``first``: its facts stand before those
         of the calls that it made itself (a user is created before it is linked, though the SDK answers only after
-        both).
+        both). ``or_else``: the function to watch in an SDK that does not have ``name``.
         """
-        return self._declare("function", name, matches, outside_api, first)
+        return self._declare("function", name, matches, outside_api=outside_api, first=first, or_else=or_else)
 
     def api(self, name: str, matches: Matcher) -> Callable[[HandlerT], HandlerT]:
         """After this frontend API function."""
-        return self._declare("api", name, matches, outside_api=False, first=False)
+        return self._declare("api", name, matches)
+
+    def method(self, name: str, matches: Matcher) -> Callable[[HandlerT], HandlerT]:
+        """After this method of the SDK's own object, for what passes by the interfaces that can be overridden."""
+        return self._declare("method", name, matches)
 
     def derive(self, name: str) -> Callable[[Derive], Derive]:
         """A field that is neither an argument nor an attribute: made from arguments, outcome and scope, and plain.
@@ -156,32 +176,71 @@ class Recipe:
         """Frontend API functions that say nothing themselves, but are where what happens inside them comes from."""
         self.frames.extend(names)
 
-    def read_before(self, name: str, *event_types: type[EventData]) -> Callable[[HandlerT], HandlerT]:
-        """An async function that runs before the recipe function ``name`` and returns more fields for its captures.
+    def ignore(self, *names: str, because: str) -> None:
+        """Functions of the SDK that are no event, each with its reason: so none is missed without a word."""
+        self.ignored.update(dict.fromkeys(names, because))
 
-        It costs a call of the core, so it only runs when somebody wants one of ``event_types``.
+    def read_before(
+        self, name: str, *event_types: type[EventData], needs: Iterable[str] = ()
+    ) -> Callable[[HandlerT], HandlerT]:
+        """An async function that runs before ``name`` and returns more fields for its captures.
+
+        It costs a call of the core, so it only runs when somebody wants one of ``event_types``; one that names none
+        decides for itself. ``needs`` lets it take arguments that can hold a secret, to find something by them; what it
+        returns is what may be told.
         """
 
         def declare(reader: HandlerT) -> HandlerT:
-            wanted = tuple(data_model.event_type for data_model in event_types)
-            self.readers[name] = Reader(name, reader, _fields(reader, allowed={"user_context"}), wanted)
+            self.readers[name] = _reader(name, reader, event_types, needs)
             return reader
 
         return declare
 
-    def names(self, kind: Kind) -> list[str]:
-        """The SDK functions of this kind to wrap, each once."""
-        captured = [capture.name for capture in self.captures if capture.kind == kind]
-        return list(dict.fromkeys([*captured, *(self.frames if kind == "api" else ())]))
+    def read_after(
+        self, name: str, matches: Matcher, *event_types: type[EventData], needs: Iterable[str] = ()
+    ) -> Callable[[HandlerT], HandlerT]:
+        """The same after a call that came to what ``matches``, before its captures: for what the result does not say."""
+
+        def declare(reader: HandlerT) -> HandlerT:
+            self.readers_after[name] = _reader(name, reader, event_types, needs, matches)
+            return reader
+
+        return declare
+
+    def watched(self, kind: Kind, implementation: Any) -> Mapping[str, Sequence[Capture]]:
+        """The SDK functions of this kind to wrap, each with its captures."""
+        found: dict[str, list[Capture]] = {name: [] for name in self.frames if kind == "api"}
+        for capture in self.captures:
+            if capture.kind == kind:
+                found.setdefault(capture.name_in(implementation), []).append(capture)
+        return found
 
     def _declare(
-        self, kind: Kind, name: str, matches: Matcher, outside_api: bool, first: bool
+        self,
+        kind: Kind,
+        name: str,
+        matches: Matcher,
+        *,
+        outside_api: bool = False,
+        first: bool = False,
+        or_else: str | None = None,
     ) -> Callable[[HandlerT], HandlerT]:
         def declare(handler: HandlerT) -> HandlerT:
-            self.captures.append(Capture(name, kind, handler, _fields(handler), matches, outside_api, first))
+            self.captures.append(Capture(name, kind, handler, _fields(handler), matches, outside_api, first, or_else))
             return handler
 
         return declare
+
+
+def _reader(
+    name: str,
+    reader: Callable[..., Any],
+    event_types: Iterable[type[EventData]],
+    needs: Iterable[str],
+    matches: Matcher | None = None,
+) -> Reader:
+    wanted = tuple(data_model.event_type for data_model in event_types)
+    return Reader(name, reader, _fields(reader, allowed={"user_context", *needs}), wanted, matches)
 
 
 def _fields(function: Callable[..., Any], allowed: Iterable[str] = ()) -> Mapping[str, inspect.Parameter]:

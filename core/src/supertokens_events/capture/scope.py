@@ -6,13 +6,13 @@ All of it lives in context variables, always reset: never in ``user_context``, w
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextvars import ContextVar, Token
 from dataclasses import dataclass, field
 from typing import Any, Literal
 from weakref import WeakKeyDictionary
 
-from supertokens_events.event import Event, new_event_id
+from supertokens_events.event import Actor, Event, new_event_id
 
 __all__ = [
     "Frame",
@@ -27,7 +27,7 @@ __all__ = [
     "push_frame",
 ]
 
-Kind = Literal["function", "api"]
+Kind = Literal["function", "api", "method"]
 
 _REMEMBERED_FOR = 60.0  # seconds that a call may lie behind the one that recalls it, outside of a common frame
 
@@ -59,6 +59,7 @@ class Root:
     correlation_id: str
     events: list[Event] = field(default_factory=list)
     closed: bool = False
+    admin_email: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,12 +133,10 @@ def current_request() -> RequestScope | None:
 
 def _correlation_of(request: Any) -> str:
     """By the framework's own request object: the SDK wraps it anew each time."""
-    framework_request = getattr(request, "request", request)
-    unwrap = getattr(
-        type(framework_request), "_get_current_object", None
-    )  # Flask's is a proxy to whatever request is current
     try:
-        key = unwrap(framework_request) if unwrap else framework_request
+        framework_request = getattr(request, "request", request)
+        unwrap = getattr(framework_request, "_get_current_object", None)  # Flask's is a proxy to the current request
+        key = unwrap() if unwrap else framework_request
         return _correlations.setdefault(key, new_correlation_id())
     except Exception:  # not hashable or not weakly referable, such as a test's stand-in
         return new_correlation_id()
@@ -163,6 +162,11 @@ class Scope:
         )
 
     @property
+    def outermost(self) -> bool:
+        """Whether no captured call is around this one: the app made it itself."""
+        return self._frames[0] is self._frame
+
+    @property
     def session(self) -> SessionFacts | None:
         """The session that the call, or one around it, was given."""
         for frame in reversed(self._frames):
@@ -170,6 +174,20 @@ class Scope:
             if container is not None and hasattr(container, "get_handle"):
                 return SessionFacts.of(container)
         return None
+
+    @property
+    def admin(self) -> Actor | None:
+        """Who is at the dashboard, when the call is made there."""
+        at_dashboard = any(frame.recipe == "dashboard" for frame in self._frames)
+        return Actor(type="admin", email=self._frame.root.admin_email) if at_dashboard else None
+
+    def name_admin(self, email: str) -> None:
+        """The e-mail address of whoever makes this outermost call at the dashboard."""
+        self._frame.root.admin_email = email
+
+    def told(self, event_type: str) -> Sequence[Event]:
+        """The events of this type that the outermost call has brought so far."""
+        return [event for event in self._frame.root.events if event.type == event_type]
 
     def remember(self, what: str, about: str) -> None:
         """Leave a note for a later call of the same flow, about a user or another id."""

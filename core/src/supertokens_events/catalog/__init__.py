@@ -8,7 +8,24 @@ from supertokens_events.catalog.base import Catalog, EventData
 
 __all__ = ["Catalog", "EventData", "builtin_types"]
 
-DOMAINS = ("password", "session", "user")
+DOMAINS = (
+    "account",
+    "dashboard",
+    "email",
+    "jwt",
+    "mapping",
+    "metadata",
+    "mfa",
+    "oauth",
+    "password",
+    "passwordless",
+    "role",
+    "saml",
+    "session",
+    "tenant",
+    "user",
+    "webauthn",
+)
 
 
 def builtin_types() -> list[type[EventData]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, ClassVar
 
@@ -30,8 +31,9 @@ class EventData(BaseModel):
 
     @classmethod
     def summary(cls) -> str:
-        """The first line of the docstring."""
-        return (cls.__doc__ or "").strip().partition("\n")[0]
+        """The first sentence of the docstring."""
+        text = " ".join((cls.__doc__ or "").split())
+        return re.split(r"(?<=\.) (?=[A-Z])", text, maxsplit=1)[0]
 
 
 class Catalog:

@@ -44,6 +44,6 @@ for command in (init, check, plugins, catalog, send, dispatch, status, events, d
 def main() -> None:
     """The console entry point."""
     for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper):  # a terminal that knows only ASCII still gets an answer
+        if isinstance(stream, io.TextIOWrapper):  # a terminal that lacks a character still gets an answer
             stream.reconfigure(errors="backslashreplace")
     cli()

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from supertokens_events.cli.group import Problem
+from supertokens_events.cli.group import Mistake
 from supertokens_events.cli.output import json_option, print_json, print_table
 from supertokens_events.cli.project import Project, pass_project
 
@@ -24,7 +24,10 @@ __all__ = ["catalog"]
 @json_option
 @pass_project
 def catalog(project: Project, *, event_type: str | None, as_json: bool) -> None:
-    """The event types; with TYPE its fields, an example and its JSON Schema."""
+    """The event types, or all about one of them.
+
+    With TYPE its fields, an example and its JSON Schema. With --json each type has its example and its JSON Schema.
+    """
     known = project.plugins.catalog
     if event_type is not None:
         _show(_find(known, event_type), as_json=as_json)
@@ -40,16 +43,20 @@ def _find(known: Catalog, event_type: str) -> type[EventData]:
     if found is None:
         nearest = known.nearest(event_type)
         hint = f", did you mean {nearest!r}?" if nearest else "; 'supertokens-events catalog' lists all"
-        raise Problem(f"there is no event type {event_type!r} in the catalog{hint}", exit_code=2)
+        raise Mistake(f"there is no event type {event_type!r} in the catalog{hint}")
     return found
 
 
 def _facts(data_model: type[EventData]) -> dict[str, Any]:
+    from supertokens_events.catalog.schema import data_schema
+
     return {
         "type": data_model.event_type,
         "summary": data_model.summary(),
         "schema_version": data_model.schema_version,
         "high_volume": data_model.high_volume,
+        "example": data_model.example,
+        "schema": data_schema(data_model),
     }
 
 
@@ -61,16 +68,18 @@ def _what(data_model: type[EventData]) -> str:
 
 
 def _show(data_model: type[EventData], *, as_json: bool) -> None:
-    schema = data_model.model_json_schema()
-    fields = list(_fields(schema))
+    facts = _facts(data_model)
+    fields = list(_fields(facts["schema"]))
     if as_json:
-        print_json({**_facts(data_model), "fields": fields, "example": data_model.example, "schema": schema})
+        print_json({**facts, "fields": fields})
         return
-    click.echo(f"{data_model.event_type}, version {data_model.schema_version}\n\n{inspect.cleandoc(data_model.__doc__ or '')}\n")
+    click.echo(
+        f"{data_model.event_type}, version {data_model.schema_version}\n\n{inspect.cleandoc(data_model.__doc__ or '')}\n"
+    )
     if data_model.high_volume:
         click.echo("High-volume: stored only when [capture] events asks for it.\n")
     print_table(["field", "type", "required", "values"], map(_row, fields))
-    click.echo(f"\nexample\n{_indented(data_model.example)}\n\nJSON Schema\n{_indented(schema)}")
+    click.echo(f"\nexample\n{_indented(data_model.example)}\n\nJSON Schema\n{_indented(facts['schema'])}")
 
 
 def _fields(schema: Mapping[str, Any]) -> Iterator[dict[str, Any]]:

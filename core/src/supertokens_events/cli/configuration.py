@@ -36,7 +36,10 @@ __all__ = ["check", "init", "plugins"]
 @click.option("--force", is_flag=True, help="Overwrite a file that is there.")
 @pass_project
 def init(project: Project, *, path: Path | None, force: bool) -> None:
-    """Write a commented configuration that works, to PATH or where it is looked for."""
+    """Write a commented configuration that works.
+
+    It goes to PATH, or where every command looks for it.
+    """
     from supertokens_events.cli.template import template
     from supertokens_events.config import find_file
 
@@ -100,16 +103,16 @@ def check(project: Project, context: click.Context, *, connect: bool, as_json: b
     with project.outbox() as outbox:
         where = outbox_facts(settings, outbox.counts())
     answers = ask_sinks(settings) if connect else {}
-    sinks = [sink_facts(config, settings, catalog) for config in settings.sinks.values()]
-    for facts in sinks:
-        facts |= {"problems": answers[facts["sink"]]} if facts["sink"] in answers else {}
+    sinks = {name: sink_facts(config, settings, catalog) for name, config in settings.sinks.items()}
+    for name, sentences in answers.items():
+        sinks[name]["problems"] = sentences
     doubts = list(warnings(settings, catalog))
 
     if as_json:
-        for facts in (where, *sinks, *({"kind": "warning", "text": doubt} for doubt in doubts)):
+        for facts in (where, *sinks.values(), *({"kind": "warning", "text": doubt} for doubt in doubts)):
             print_json(facts)
     else:
-        _print_check(settings, where, sinks)
+        _print_check(settings, where, list(sinks.values()))
     problems = list(_problems(settings, answers))
     for sentence in (*(f"warning: {doubt}" for doubt in doubts), *problems):
         click.echo(printable(f"{settings.file}: {sentence}"), err=True)
@@ -128,7 +131,9 @@ def _problems(settings: Settings, answers: Mapping[str, Sequence[str]]) -> Itera
 
 
 def _print_check(settings: Settings, where: Mapping[str, Any], sinks: Sequence[Mapping[str, Any]]) -> None:
-    click.echo(f"{settings.file}: outbox {where['url']}, {counted(where['events'], 'event')}, {size_in_words(where['bytes'])}")
+    click.echo(
+        f"{settings.file}: outbox {where['url']}, {counted(where['events'], 'event')}, {size_in_words(where['bytes'])}"
+    )
     for facts in sinks:
         state = "" if facts["enabled"] else ", turned off"
         click.echo(f"\n{facts['sink']} ({facts['type']}{state})")
@@ -147,13 +152,26 @@ def _sink_lines(facts: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     yield "tenants", ", ".join(facts["tenants"]) or "all"
     yield "retry", _retry_in_words(facts["retry"])
     for key, value in facts["settings"].items():
-        yield key, ", ".join(map(str, value)) if isinstance(value, list) else str(value)
+        yield key, _in_words(value)
     if "problems" in facts:
         yield "connect", counted(len(facts["problems"]), "problem") if facts["problems"] else "fine"
+
+
+def _in_words(value: Any) -> str:
+    match value:
+        case bool():
+            return str(value).lower()
+        case list():
+            return ", ".join(map(_in_words, value))
+        case dict():
+            return ", ".join(f"{name}: {_in_words(item)}" for name, item in value.items())
+        case _:
+            return str(value)
 
 
 def _retry_in_words(retry: Mapping[str, Any]) -> str:
     if not retry["schedule"]:
         return "1 attempt"
     waits = ", ".join(map(span_in_words, retry["schedule"]))
-    return f"{counted(retry['attempts'], 'attempt')} over {span_in_words(sum(retry['schedule']))} ({waits}; ±{retry['jitter']:.0%})"
+    span = span_in_words(sum(retry["schedule"]))
+    return f"{counted(retry['attempts'], 'attempt')} over {span} ({waits}; ±{retry['jitter']:.0%})"

@@ -25,7 +25,7 @@ def deliver(events: Events, *, until_empty: bool) -> list[str]:
     """Run a dispatcher; returns the sinks that are turned on and could not be opened."""
     opened = anyio.run(partial(_run, events, until_empty=until_empty), backend="asyncio")
     counts = events.ledger.take()
-    if counts:
+    if counts:  # what was counted since the last settlement
         events.outbox.record(counts)
     return [config.name for config in events.settings.sinks.values() if config.enabled and config.name not in opened]
 
@@ -41,7 +41,9 @@ async def _run(events: Events, *, until_empty: bool) -> set[str]:
     return {lane.sink.name for lane in dispatcher.lanes if lane.opened}
 
 
-async def _stop_on_signal(signals: AsyncIterator[signal.Signals], dispatcher: Dispatcher, all_of_it: anyio.CancelScope) -> None:
+async def _stop_on_signal(
+    signals: AsyncIterator[signal.Signals], dispatcher: Dispatcher, all_of_it: anyio.CancelScope
+) -> None:
     """The first signal stops claiming and sets a deadline; the second one ends the process, and the leases end by themselves."""
     stopping = False
     async for signum in signals:
@@ -57,7 +59,7 @@ async def _stop_on_signal(signals: AsyncIterator[signal.Signals], dispatcher: Di
 
 
 def summary(settings: Settings, before: Sequence[SinkStatus], after: Sequence[SinkStatus]) -> dict[str, int]:
-    """What became of the configured sinks' deliveries in between: ``delivered`` and ``dead`` are new, ``later`` is all that waits."""
+    """What became of the configured sinks' deliveries in between. ``later`` is all that waits, the others are new."""
     was = {status.sink: status for status in before}
     now = [(was.get(status.sink, SinkStatus(status.sink)), status) for status in after if status.sink in settings.sinks]
     return {

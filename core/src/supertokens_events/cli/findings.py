@@ -34,8 +34,12 @@ def _pattern_warnings(pattern: str, settings: Settings, catalog: Catalog) -> Ite
     if not asked:
         yield _unknown(pattern, catalog)
     elif not pattern.startswith("!") and not any(map(settings.captured(catalog).matches, asked)):
-        volume = ", a high-volume type" if len(asked) == 1 and getattr(catalog.get(asked[0]), "high_volume", False) else ""
-        yield f"{pattern!r}{volume} gets nothing: [capture] events does not ask for {', '.join(map(repr, asked))}"
+        names = ", ".join(f"{name!r} (high-volume)" if name in _high_volume(catalog) else repr(name) for name in asked)
+        yield f"{pattern!r} gets nothing: [capture] events does not ask for {names}"
+
+
+def _high_volume(catalog: Catalog) -> set[str]:
+    return {data_model.event_type for data_model in catalog if data_model.high_volume}
 
 
 def _asked(pattern: str, catalog: Catalog) -> list[str]:
@@ -45,7 +49,7 @@ def _asked(pattern: str, catalog: Catalog) -> list[str]:
 
 
 def _unknown(pattern: str, catalog: Catalog) -> str:
-    nearest = None if "*" in pattern else catalog.nearest(pattern.removeprefix("!"))
+    nearest = catalog.nearest(pattern.removeprefix("!"))
     hint = f", did you mean {nearest!r}?" if nearest else "; right if the app emits such events itself"
     return f"no event type of the catalog matches {pattern!r}{hint}"
 
@@ -81,5 +85,5 @@ async def _problems(sink: Sink[Any]) -> Sequence[str]:
             return list(await sink.check())
     except TimeoutError:
         return [f"no answer within {_PATIENCE:g} s"]
-    except Exception as error:  # noqa: BLE001 - a sink's bug is a finding here
+    except Exception as error:  # a sink's bug is a finding here
         return [f"its check raised {describe_exception(error)}; that is a bug in the sink"]

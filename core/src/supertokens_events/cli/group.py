@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from importlib.metadata import EntryPoint, entry_points
 from importlib.util import find_spec
 from typing import IO, TYPE_CHECKING, Any
@@ -14,7 +14,7 @@ from supertokens_events.hookspecs import PROJECT
 if TYPE_CHECKING:
     from supertokens_events.plugins import Plugins
 
-__all__ = ["CommandLine", "Problem", "plugins_of"]
+__all__ = ["CommandLine", "Mistake", "Problem", "plugins_of"]
 
 _HOOK = "register_commands"
 _PLUGINS = f"{PROJECT}.plugins"
@@ -22,14 +22,21 @@ _COMMANDS = f"{PROJECT}.commands"
 
 
 class Problem(click.ClickException):
-    """Sentences for a person, on stderr. ``exit_code`` 1: it ran and found something wrong; 2: wrong usage or configuration."""
+    """It ran and found something wrong: sentences for a person, on stderr."""
 
-    def __init__(self, *sentences: str, exit_code: int = 1) -> None:
+    exit_code = 1
+
+    def __init__(self, *sentences: str) -> None:
         super().__init__("\n".join(sentences))
-        self.exit_code = exit_code
 
     def show(self, file: IO[Any] | None = None) -> None:
         click.echo(self.message, file=file, err=file is None)
+
+
+class Mistake(Problem):
+    """Wrong usage or configuration: the user's to mend."""
+
+    exit_code = 2
 
 
 class CommandLine(click.Group):
@@ -70,9 +77,13 @@ def _explained(error: Exception) -> Exception:
 
     match error:
         case ConfigurationError():
-            return Problem(*error.problems, exit_code=2)
+            return Mistake(*error.problems)
         case OutboxError() | PluginError():
             return Problem(str(error))
+        case ExceptionGroup():  # sinks are delivered to side by side, and may all meet the same
+            found = [_explained(part) for part in error.exceptions]
+            sentences = dict.fromkeys(problem.message for problem in found if isinstance(problem, Problem))
+            return Problem(*sentences) if all(isinstance(problem, Problem) for problem in found) else error
         case _:
             return error
 
@@ -80,14 +91,14 @@ def _explained(error: Exception) -> Exception:
 # Commands of plugins ---------------------------------------------------------------------------------------------------
 
 
-def _commands_of_plugins(group: click.Group, context: click.Context) -> dict[str, click.Command]:
+def _commands_of_plugins(group: click.Group, context: click.Context) -> Mapping[str, click.Command]:
     if _COMMANDS not in context.meta:
         context.meta[_COMMANDS] = _collect(group, context) if _may_add_commands() else {}
-    commands: dict[str, click.Command] = context.meta[_COMMANDS]
+    commands: Mapping[str, click.Command] = context.meta[_COMMANDS]
     return commands
 
 
-def _collect(group: click.Group, context: click.Context) -> dict[str, click.Command]:
+def _collect(group: click.Group, context: click.Context) -> Mapping[str, click.Command]:
     added = click.Group()
     for result in plugins_of(context).call(_HOOK, cli=added):
         if result.error:
@@ -95,7 +106,7 @@ def _collect(group: click.Group, context: click.Context) -> dict[str, click.Comm
             click.echo(f"The commands of the plugin {result.plugin!r} could not be added: {problem}", err=True)
         for name in [name for name in added.commands if name in group.commands]:
             del added.commands[name]
-            click.echo(f"The plugin {result.plugin!r} adds a command {name!r} that is built in; the built-in one stays.", err=True)
+            click.echo(f"The plugin {result.plugin!r} adds a command {name!r}; the built-in one stays.", err=True)
     return added.commands
 
 
@@ -111,6 +122,6 @@ def _mentions_hook(entry_point: EntryPoint) -> Iterator[bool]:
     try:
         spec = find_spec(entry_point.module)
         source = spec.loader.get_source(entry_point.module) if spec and spec.loader else ""  # type: ignore[attr-defined]
-    except Exception:  # noqa: BLE001 - whatever is wrong with it, loading it says so
+    except Exception:  # whatever is wrong with it, loading it says so
         source = None
     yield source is None or _HOOK in source or "import *" in source

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from supertokens_events.cli.group import Problem
+from supertokens_events.cli.group import Mistake, Problem
 from supertokens_events.cli.output import json_option, print_json, printable, time_in_words
 from supertokens_events.cli.project import Project, pass_project
 
@@ -25,17 +25,16 @@ __all__ = ["dispatch", "send"]
 _STORING = 10.0  # seconds; nobody signs in meanwhile, so a busy outbox gets more time than in an app
 
 
-class _JsonObject(click.ParamType):
-    name = "json"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
-        try:
-            document = json.loads(value)
-        except ValueError as error:
-            self.fail(f"is not JSON: {error}", param, ctx)
-        if not isinstance(document, dict):
-            self.fail("expected a JSON object, such as '{\"team\": \"blue\"}'", param, ctx)
-        return document
+def _json_object(_context: click.Context, _parameter: click.Parameter, value: str | None) -> dict[str, Any] | None:
+    if value is None:
+        return None
+    try:
+        document = json.loads(value)
+    except ValueError as error:
+        raise click.BadParameter(f"is not JSON: {error}") from None
+    if not isinstance(document, dict):
+        raise click.BadParameter('expected a JSON object, such as \'{"team": "blue"}\'')
+    return document
 
 
 # send ------------------------------------------------------------------------------------------------------------------
@@ -46,13 +45,25 @@ class _JsonObject(click.ParamType):
 @click.option("--sink", metavar="NAME", help="Give it to this sink only; it must want the type.")
 @click.option("--user-id", metavar="ID")
 @click.option("--tenant-id", metavar="ID")
-@click.option("--data", metavar="JSON", type=_JsonObject(), help="The event's data; by default the example of its type.")
+@click.option(
+    "--data", metavar="JSON", callback=_json_object, help="The event's data; by default the example of its type."
+)
 @json_option
 @pass_project
 def send(
-    project: Project, *, event_type: str, sink: str | None, user_id: str | None, tenant_id: str | None, data: Any, as_json: bool
+    project: Project,
+    *,
+    event_type: str,
+    sink: str | None,
+    user_id: str | None,
+    tenant_id: str | None,
+    data: Any,
+    as_json: bool,
 ) -> None:
-    """Emit one event through the whole line. A dispatcher delivers it: the app's, or 'supertokens-events dispatch'."""
+    """Emit one event through the whole line.
+
+    A dispatcher delivers it: the app's own, or 'supertokens-events dispatch'.
+    """
     settings = _storing_only(project.settings)
     if sink is not None:
         settings = _one_sink(settings, sink, event_type, tenant_id)
@@ -67,7 +78,9 @@ def send(
             raise Problem(f"{event_type!r} was not stored: {_why_not(events, event_type, began)}")
         deliveries = events.outbox.deliveries(event_id=event.id)
     if as_json:
-        whither = [{"sink": delivery.sink, "state": delivery.state, "reason": delivery.reason} for delivery in deliveries]
+        whither = [
+            {"sink": delivery.sink, "state": delivery.state, "reason": delivery.reason} for delivery in deliveries
+        ]
         print_json({"id": event.id, "type": event.type, "sequence": stored.sequence, "deliveries": whither})
     else:
         click.echo(f"{event.id} {event.type}")
@@ -79,7 +92,7 @@ def _emit(events: Events, event_type: str, **fields: Any) -> Event:
     try:
         return events.emit_sync(event_type, **fields)
     except ValueError as error:
-        raise Problem(str(error), exit_code=2) from None
+        raise Mistake(str(error)) from None
 
 
 def _why_not(events: Events, event_type: str, began: float) -> str:
@@ -114,14 +127,16 @@ def _one_sink(settings: Settings, name: str, event_type: str, tenant_id: str | N
     if config is None:
         nearest = next(iter(difflib.get_close_matches(name, settings.sinks, n=1)), None)
         hint = f", did you mean {nearest!r}?" if nearest else f"; configured: {', '.join(settings.sinks) or 'none'}"
-        raise Problem(f"{settings.file}: sinks.{name}: there is no such sink{hint}", exit_code=2)
+        raise Mistake(f"{settings.file}: sinks.{name}: there is no such sink{hint}")
     if not config.enabled:
         raise Problem(f"{settings.file}: sinks.{name}.enabled: the sink is turned off; nothing was sent")
     if not config.subscription.patterns.matches(event_type):
         raise Problem(f"{settings.file}: sinks.{name}.events: the sink does not want {event_type!r}; nothing was sent")
     if not config.subscription.matches(event_type, tenant_id):
         tenants = ", ".join(config.subscription.tenants)
-        raise Problem(f"{settings.file}: sinks.{name}.tenants: the sink wants {tenants} only; nothing was sent (see --tenant-id)")
+        raise Problem(
+            f"{settings.file}: sinks.{name}.tenants: the sink wants {tenants} only; nothing was sent (see --tenant-id)"
+        )
     return replace(settings, sinks={name: config})
 
 
@@ -136,7 +151,6 @@ def _example(project: Project, event_type: str) -> Mapping[str, Any]:
     return {}
 
 
-
 # dispatch --------------------------------------------------------------------------------------------------------------
 
 
@@ -146,7 +160,11 @@ def _example(project: Project, event_type: str) -> Mapping[str, Any]:
 @click.pass_context
 @pass_project
 def dispatch(project: Project, context: click.Context, *, until_empty: bool, as_json: bool) -> None:
-    """Deliver what is due, until SIGINT or SIGTERM: what is in flight gets 10 s to finish, a second signal ends at once."""
+    """Deliver what is due, and wait for more.
+
+    SIGINT and SIGTERM end it: what is in flight gets 10 s to finish, the rest goes back to the outbox. A second signal
+    ends it at once.
+    """
     from supertokens_events.cli.dispatching import deliver, summary
     from supertokens_events.cli.logs import logging_to_stderr
 
@@ -159,7 +177,9 @@ def dispatch(project: Project, context: click.Context, *, until_empty: bool, as_
     if as_json:
         print_json({**result, "unavailable": unavailable})
     else:
-        click.echo(f"{result['delivered']:,} delivered, {result['later']:,} will be tried later, {result['dead']:,} dead")
+        click.echo(
+            f"{result['delivered']:,} delivered, {result['later']:,} will be tried later, {result['dead']:,} dead"
+        )
     for name in unavailable:
         click.echo(f"{project.settings.file}: sinks.{name}: could not be opened; its deliveries wait", err=True)
     if result["dead"] or unavailable:

@@ -33,7 +33,9 @@ def logging_to_stderr() -> Iterator[None]:
 class _Formatter(logging.Formatter):
     def __init__(self, *, people: bool) -> None:
         super().__init__()
-        self._render: Any = structlog.dev.ConsoleRenderer() if people else structlog.processors.JSONRenderer(default=str)
+        self._render: Any = (
+            structlog.dev.ConsoleRenderer() if people else structlog.processors.JSONRenderer(default=str)
+        )
 
     def format(self, record: logging.LogRecord) -> str:
         """The sentence and its fields, which ``supertokens_events.log`` keeps in the record."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
@@ -31,39 +32,39 @@ if TYPE_CHECKING:
 __all__ = ["deliveries", "events", "status"]
 
 _limit_option = click.option(
-    "--limit", metavar="N", type=click.IntRange(min=1), default=20, show_default=True, help="At most so many, the latest."
+    "--limit",
+    metavar="N",
+    type=click.IntRange(min=1),
+    default=20,
+    show_default=True,
+    help="At most so many, the latest.",
 )
 
 
-class _EventType(click.ParamType):
-    name = "type"
+def _event_type(_context: click.Context, _parameter: click.Parameter, value: str | None) -> str | None:
+    from supertokens_events.event import event_type
 
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
-        from supertokens_events.event import event_type
-
-        try:
-            return event_type(value)
-        except ValueError as error:
-            self.fail(str(error), param, ctx)
+    try:
+        return None if value is None else event_type(value)
+    except ValueError as error:
+        raise click.BadParameter(str(error)) from None
 
 
-class _Since(click.ParamType):
-    """A time ago such as ``2h``, or a time, in UTC unless it says otherwise. Becomes seconds since the epoch."""
+def _since(_context: click.Context, _parameter: click.Parameter, value: str | None) -> float | None:
+    """A time ago such as ``2h``, or a time, in UTC unless it says otherwise; becomes seconds since the epoch."""
+    from supertokens_events.retry import parse_duration
 
-    name = "time"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
-        from supertokens_events.retry import parse_duration
-
-        try:
-            return time.time() - parse_duration(value)
-        except ValueError:
-            pass
-        try:
-            when = datetime.fromisoformat(value)
-        except ValueError:
-            self.fail(f"expected a time ago such as '2h' or '7d', or a time such as '2026-11-23T07:15', got {value!r}", param, ctx)
-        return (when if when.tzinfo else when.replace(tzinfo=UTC)).timestamp()
+    if value is None:
+        return None
+    with suppress(ValueError):
+        return time.time() - parse_duration(value)
+    try:
+        when = datetime.fromisoformat(value)
+    except ValueError:
+        raise click.BadParameter(
+            f"expected a time ago such as '2h', or a time such as '2026-11-23T07:15', got {value!r}"
+        ) from None
+    return (when if when.tzinfo else when.replace(tzinfo=UTC)).timestamp()
 
 
 # status ----------------------------------------------------------------------------------------------------------------
@@ -73,13 +74,17 @@ class _Since(click.ParamType):
 @json_option
 @pass_project
 def status(project: Project, *, as_json: bool) -> None:
-    """How each sink stands, how large the outbox is, and what did not become a delivery."""
+    """How each sink stands, and what was not delivered.
+
+    The deliveries of each sink by state, the size of the outbox, and the ledger: what did not become a delivery, and why.
+    """
     with project.outbox() as outbox:
         found, counts, ledger = outbox.status(), outbox.counts(), outbox.ledger()
     sinks = list(_with_configuration(found, project.settings.sinks))
     if as_json:
         for one, state in sinks:
-            print_json({"kind": "sink", "configuration": state, **_in_iso(asdict(one), "oldest", "last_success", "last_failure")})
+            facts = _in_iso(one._asdict(), "oldest", "last_success", "last_failure")
+            print_json({"kind": "sink", "configuration": state, **facts})
         print_json({"kind": "outbox", "events": counts[0], "bytes": counts[1]})
         for count in ledger:
             print_json({"kind": "ledger", **_in_iso(asdict(count), "first_at", "last_at")})
@@ -87,7 +92,9 @@ def status(project: Project, *, as_json: bool) -> None:
         _print_status(sinks, counts, ledger)
 
 
-def _with_configuration(found: list[SinkStatus], configured: Mapping[str, SinkConfig]) -> Iterator[tuple[SinkStatus, str]]:
+def _with_configuration(
+    found: list[SinkStatus], configured: Mapping[str, SinkConfig]
+) -> Iterator[tuple[SinkStatus, str]]:
     """Every sink that is configured or has deliveries, and what the configuration says about it."""
     from supertokens_events.outbox import SinkStatus
 
@@ -105,12 +112,16 @@ def _with_configuration(found: list[SinkStatus], configured: Mapping[str, SinkCo
 
 def _print_status(sinks: list[tuple[SinkStatus, str]], counts: tuple[int, int], ledger: list[LedgerCount]) -> None:
     if sinks:
-        print_table(["sink", "pending", "due", "done", "dead", "oldest", "last success"], [_sink_row(*sink) for sink in sinks], keep=0)
+        print_table(
+            ["sink", "pending", "due", "done", "dead", "oldest", "last success"],
+            [_sink_row(*sink) for sink in sinks],
+            keep=0,
+        )
     else:
         click.echo("There is no sink: events are stored and go nowhere.")
     for one, _ in sinks:
         if one.last_failure is not None:
-            click.echo(printable(f"\n{one.sink} failed {time_in_words(one.last_failure)}: {one.last_reason}"))
+            click.echo(printable(f"\n{one.sink} failed last {time_in_words(one.last_failure)}: {one.last_reason}"))
     click.echo(f"\noutbox: {counted(counts[0], 'event')}, {size_in_words(counts[1])}")
     if ledger:
         click.echo()
@@ -132,16 +143,26 @@ def _ledger_row(count: LedgerCount) -> tuple[str, ...]:
 
 @click.command()
 @click.argument("event_id", metavar="[ID]", required=False)
-@click.option("--type", "event_type", metavar="TYPE", type=_EventType(), help="Only events of this type.")
+@click.option("--type", "event_type", metavar="TYPE", callback=_event_type, help="Only events of this type.")
 @click.option("--user-id", metavar="ID", help="Only events about this user.")
-@click.option("--after", metavar="SEQUENCE", type=click.IntRange(min=0), default=0, help="The first ones after this sequence.")
+@click.option("--after", metavar="SEQUENCE", type=click.IntRange(min=0), help="The first ones after this sequence.")
 @_limit_option
 @json_option
 @pass_project
 def events(
-    project: Project, *, event_id: str | None, event_type: str | None, user_id: str | None, after: int, limit: int, as_json: bool
+    project: Project,
+    *,
+    event_id: str | None,
+    event_type: str | None,
+    user_id: str | None,
+    after: int | None,
+    limit: int,
+    as_json: bool,
 ) -> None:
-    """The stored events, oldest first; with ID the one event as it was stored."""
+    """The stored events, or one of them.
+
+    The latest ones, oldest first; with ID the one event as it was stored.
+    """
     with project.outbox() as outbox:
         if event_id is None:
             found = outbox.events(after=after, event_type=event_type, user_id=user_id, limit=limit)
@@ -177,14 +198,19 @@ def _event_row(event: StoredEvent) -> tuple[str, str, str]:
 @click.command()
 @click.option("--sink", metavar="NAME", help="Only deliveries to this sink.")
 @click.option("--state", type=click.Choice(["pending", "done", "dead", "skipped"]))
-@click.option("--type", "event_type", metavar="TYPE", type=_EventType(), help="Only events of this type.")
-@click.option("--since", metavar="TIME", type=_Since(), help="Only events stored since: '2h', '7d', or a time in UTC.")
+@click.option("--type", "event_type", metavar="TYPE", callback=_event_type, help="Only events of this type.")
+@click.option(
+    "--since", metavar="TIME", callback=_since, help="Only events stored since: '2h', '7d', or a time in UTC."
+)
 @click.option("--event", "event_id", metavar="ID", help="Only the deliveries of this event.")
 @_limit_option
 @json_option
 @pass_project
-def deliveries(project: Project, *, state: str | None, limit: int, as_json: bool, **asked: Any) -> None:
-    """Deliveries in order of their events, with every attempt."""
+def deliveries(project: Project, /, *, state: str | None, limit: int, as_json: bool, **asked: Any) -> None:
+    """The deliveries, with every attempt.
+
+    The latest ones that match, in the order of their events.
+    """
     from supertokens_events.outbox import DeliveryState
 
     with project.outbox() as outbox:
@@ -197,8 +223,8 @@ def deliveries(project: Project, *, state: str | None, limit: int, as_json: bool
 
 
 def _delivery_facts(delivery: StoredDelivery) -> dict[str, Any]:
-    facts = _in_iso(asdict(delivery), "due_at")
-    return {**facts, "attempts": [_in_iso(attempt, "started_at") for attempt in facts["attempts"]]}
+    attempts = [_in_iso(attempt._asdict(), "started_at") for attempt in delivery.attempts]
+    return {**_in_iso(delivery._asdict(), "due_at"), "attempts": attempts}
 
 
 def _delivery_row(delivery: StoredDelivery) -> tuple[str, str, str]:
@@ -209,7 +235,9 @@ def _delivery_row(delivery: StoredDelivery) -> tuple[str, str, str]:
 
 
 def _attempt_line(attempt: Attempt) -> str:
-    what = f"{attempt.number}. {time_in_words(attempt.started_at)}: {attempt.outcome}, {attempt.duration * 1000:,.0f} ms"
+    what = (
+        f"{attempt.number}. {time_in_words(attempt.started_at)}: {attempt.outcome}, {attempt.duration * 1000:,.0f} ms"
+    )
     return f"{what}: {attempt.reason}" if attempt.reason else what
 
 

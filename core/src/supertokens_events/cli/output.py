@@ -14,8 +14,8 @@ import click
 
 __all__ = [
     "counted",
-    "json_option",
     "iso_time",
+    "json_option",
     "print_json",
     "print_table",
     "printable",
@@ -37,15 +37,21 @@ def print_json(document: Mapping[str, Any]) -> None:
 
 
 def print_table(columns: Sequence[str], rows: Iterable[Sequence[str]], *, keep: int = 1) -> None:
-    """A table as wide as the terminal (80 columns where there is none). The first ``keep`` columns are never broken."""
+    """A table as wide as the terminal (80 columns where there is none). The first ``keep`` columns are never
+    broken.
+    """
     from rich.console import Console
     from rich.table import Table
 
+    lines = [[printable(cell) for cell in row] for row in rows]
+    if not lines:
+        click.echo("none")
+        return
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
     for number, column in enumerate(columns):
         table.add_column(column, no_wrap=number < keep, overflow="fold")
-    for row in rows:
-        table.add_row(*map(printable, row))
+    for line in lines:
+        table.add_row(*line)
     Console(markup=False, highlight=False, emoji=False).print(table)
 
 

@@ -1,4 +1,4 @@
-"""What a command works on: the configuration file that the user named, and what it leads to. Each part loads when it is asked for."""
+"""What a command works on: the configuration that the user named, and what it leads to, loaded when it is asked for."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What ``init`` writes: a configuration that works as it is, with every key of the core, and a table for each installed sink type."""
+"""What ``init`` writes: a configuration that works as it is, with every key of the core and a table for each sink type."""
 
 from __future__ import annotations
 
@@ -67,14 +67,15 @@ def template(sink_types: Mapping[str, type[Sink[Any]]]) -> str:
 
 def _example(name: str, sink_type: type[Sink[Any]]) -> str:
     fields = sorted(sink_type.Settings.model_fields.items(), key=lambda item: not item[1].is_required())
-    keys = [line for key, field in fields for line in _key(f"MY_{name}_{key}".upper(), field.alias or key, field)]
+    keys = [line for key, field in fields for line in _key(name, field.alias or key, field)]
     lines = [f"[sinks.my_{name}]", f'type = "{name}"', 'events = ["user.*"]', *keys]
     return "\n" + "".join(f"# {line}\n" for line in lines)
 
 
-def _key(variable: str, key: str, field: FieldInfo) -> Iterator[str]:
+def _key(sink_type: str, key: str, field: FieldInfo) -> Iterator[str]:
     """``key = default``; for a required one where it comes from. A default that TOML cannot say is left out."""
     if field.is_required():
+        variable = f"MY_{sink_type}_{key}".upper()
         value = f'{{ env = "{variable}" }}' if "Secret" in repr(field.annotation) else '"…"'
         yield f"{key} = {value}  # required"
     elif isinstance(field.default, str | int | float):

@@ -51,10 +51,19 @@ def open_outbox(
 
     Raises ``ValueError`` for any other URL.
     """
-    parts = urlsplit(url)
-    path = unquote(parts.path)
-    if parts.scheme != "sqlite" or parts.netloc or not path.strip("/"):
+    path = _sqlite_path(url)
+    if path is None:
         raise ValueError(
             "expected 'sqlite:events.db' (beside the configuration) or 'sqlite:///var/lib/app/events.db' (from the root)"
         )
-    return SqliteOutbox(folder / Path(path), durability=durability, clock=clock)
+    return SqliteOutbox(folder / path, durability=durability, clock=clock)
+
+
+def _sqlite_path(url: str) -> Path | None:
+    try:
+        parts = urlsplit(url)
+    except ValueError:  # its text repeats the URL, and a URL may hold a password
+        return None
+    path = unquote(parts.path)
+    usable = parts.scheme == "sqlite" and not parts.netloc and path.strip("/") and "\0" not in path
+    return Path(path) if usable else None

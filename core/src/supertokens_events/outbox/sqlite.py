@@ -117,7 +117,9 @@ class SqliteOutbox(Outbox):
         file itself, so its commits would be lost, or it waits for ever for a lock that nobody holds.
         """
         process = self._here()
-        self._held = [lock for lock in (process.reading, process.writing) if lock.acquire(timeout=self._busy_timeout + 1)]
+        self._held = [
+            lock for lock in (process.reading, process.writing) if lock.acquire(timeout=self._busy_timeout + 1)
+        ]
         if process.writing in self._held:
             process.disconnect()
 

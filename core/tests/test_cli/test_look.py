@@ -1,0 +1,254 @@
+"""`status`, `events` and `deliveries`."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+import time
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+
+@pytest.fixture
+def busy(place):
+    """A place where one event was delivered, one waits for its second attempt, and one was rejected."""
+    for answer, user in (("delivered", "ada"), ("retry", "bob"), ("rejected", "eve")):
+        text = place.file.read_text()
+        place.configure(text.replace('first.jsonl"', f'first.jsonl"\nanswer = "{answer}"', 1))
+        place.run("send", "user.created", "--user-id", user)
+        place.run("dispatch", "--until-empty")
+        place.configure(text)
+    return place
+
+
+def change(place, statement):
+    """Change the outbox behind everybody's back."""
+    connection = sqlite3.connect(place.folder / "events.db", isolation_level=None)
+    connection.execute(statement)
+    connection.close()
+
+
+# status
+
+
+def test_status_counts_each_sink(busy):
+    """Each sink is shown with its counts, its oldest pending event, its last success and its last failure."""
+    first, second, outbox = busy.lines("status")
+
+    assert (first["pending"], first["due"], first["done"], first["dead"]) == (1, 0, 1, 1)
+    assert first["last_reason"] == "the box is locked"
+    assert first["oldest"].endswith("Z")
+    assert (second["sink"], second["configuration"], second["skipped"]) == ("second", "turned off", 0)
+    assert (outbox["kind"], outbox["events"]) == ("outbox", 3)
+
+
+def test_status_for_people(busy):
+    """The table keeps to 80 columns, and says the last failure's reason and the outbox's size."""
+    lines = busy.run("status").stdout.splitlines()
+
+    assert max(map(len, lines)) <= 80
+    assert lines[1].split()[:5] == ["first", "1", "0", "1", "1"]
+    assert any(line.startswith("first failed last ") and line.endswith(": the box is locked") for line in lines)
+    assert any(line.startswith("outbox: 3 events, ") for line in lines)
+
+
+def test_a_sink_that_is_gone_is_shown(busy):
+    """A sink that has deliveries and is not configured any more is shown as such."""
+    busy.file.write_text(busy.file.read_text().replace("[sinks.first]", "[sinks.renamed]"))
+
+    states = {line["sink"]: line["configuration"] for line in busy.lines("status") if line["kind"] == "sink"}
+
+    assert states == {"first": "not configured any more", "renamed": "on", "second": "turned off"}
+    assert "not configured any more" in busy.run("status").stdout.replace("\n", " ").replace("  ", " ")
+
+
+def test_the_ledger_is_shown(place):
+    """What did not become a delivery is counted by reason."""
+    place.install(
+        "censor",
+        """
+        from supertokens_events import hookimpl
+
+        @hookimpl
+        def filter_event(event):
+            return event.user_id != "eve"
+        """,
+    )
+    place.run("send", "user.created", "--user-id", "eve")
+
+    (line,) = [line for line in place.lines("status") if line["kind"] == "ledger"]
+
+    assert (line["reason"], line["subject"], line["event_type"], line["count"]) == (
+        "filtered",
+        "censor",
+        "user.created",
+        1,
+    )
+    assert "filtered" in place.run("status").stdout
+
+
+def test_status_of_an_empty_outbox(place):
+    """A new outbox shows every configured sink with zeros."""
+    first, *_ = place.lines("status")
+
+    assert (first["sink"], first["pending"], first["oldest"]) == ("first", 0, None)
+    assert place.run("status").exit_code == 0
+
+
+# events
+
+
+def test_events_are_listed_in_order(busy):
+    """The list has the latest events, oldest first, as they were stored."""
+    assert [event["user_id"] for event in busy.lines("events")] == ["ada", "bob", "eve"]
+    assert [event["user_id"] for event in busy.lines("events", "--limit", "2")] == ["bob", "eve"]
+    assert [event["sequence"] for event in busy.lines("events", "--after", "1", "--limit", "1")] == [2]
+    assert [event["user_id"] for event in busy.lines("events", "--user-id", "bob")] == ["bob"]
+    assert busy.lines("events", "--type", "session.created") == []
+
+
+def test_the_list_fits_80_columns(busy):
+    """The table keeps to 80 columns and breaks no event id."""
+    event_ids = [event["id"] for event in busy.lines("events")]
+
+    lines = busy.run("events").stdout.splitlines()
+
+    assert max(map(len, lines)) <= 80
+    assert [line.split()[0] for line in lines if line.startswith("evt_")] == event_ids
+
+
+def test_an_id_is_never_broken(busy, monkeypatch):
+    """On a narrow terminal, too, an event id can be copied."""
+    event_ids = [event["id"] for event in busy.lines("events")]
+    monkeypatch.setenv("COLUMNS", "45")
+
+    words = busy.run("events").stdout.split()
+
+    assert [word for word in words if word.startswith("evt_")] == event_ids
+
+
+def test_square_brackets_are_not_markup(place):
+    """What looks like markup is printed as it is."""
+    place.run("send", "user.created", "--user-id", "[bold]ada[/bold]:smile:")
+
+    assert "[bold]ada[/bold]:smile:" in place.run("events").stdout
+
+
+def test_one_event_is_shown_as_it_was_stored(busy):
+    """With an id the stored JSON is printed, indented."""
+    event = busy.lines("events")[0]
+
+    result = busy.run("events", event["id"])
+
+    assert json.loads(result.stdout) == event
+    assert result.stdout.startswith('{\n  "id": "evt_')
+    assert busy.lines("events", event["id"]) == [event]
+
+
+def test_an_unknown_event_is_wrong(place):
+    """An id that is not in the outbox exits 1."""
+    result = place.run("events", "evt_0")
+
+    assert (result.exit_code, result.stdout) == (1, "")
+    assert result.stderr == "there is no event 'evt_0' in the outbox\n"
+
+
+def test_an_erased_event_shows_what_is_left(busy):
+    """An event without its payload is shown by its skeleton."""
+    change(busy, "UPDATE event SET payload = NULL WHERE user_id = 'ada'")
+
+    event = busy.lines("events")[0]
+
+    assert (event["user_id"], event["erased"]) == ("ada", True)
+    assert "data" not in event
+
+
+def test_a_terminal_never_obeys_an_event(place):
+    """Control characters that came in with an event are spelled out, for people and for programs."""
+    place.run("send", "user.created", "--user-id", "a\x1b[2J\x9bb", "--tenant-id", "\u202e")
+    (event,) = place.lines("events")
+
+    outputs = [place.run("events", *arguments).stdout for arguments in ([], ["--json"], [event["id"]])]
+
+    assert [output for output in outputs if not all(c.isprintable() or c == "\n" for c in output)] == []
+    assert json.loads(outputs[2]) == event
+
+
+# deliveries
+
+
+def test_deliveries_have_their_attempts(busy):
+    """Each delivery is shown with its state and every attempt, with times in ISO format."""
+    done, pending, dead = busy.lines("deliveries", "--sink", "first")
+
+    assert [delivery["state"] for delivery in (done, pending, dead)] == ["done", "pending", "dead"]
+    assert (dead["attempts"][0]["outcome"], dead["attempts"][0]["reason"]) == ("rejected", "the box is locked")
+    assert (pending["used"], pending["attempts"][0]["number"]) == (1, 1)
+    assert done["attempts"][0]["started_at"].endswith("Z")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "count"),
+    [
+        (["--state", "dead"], 1),
+        (["--sink", "second"], 0),
+        (["--sink", "first"], 3),
+        (["--type", "user.created"], 3),
+        (["--type", "session.created"], 0),
+        (["--since", "1h"], 3),
+        (["--since", "2999-01-01"], 0),
+        (["--limit", "2"], 2),
+        (["--event", "evt_0"], 0),
+    ],
+)
+def test_deliveries_can_be_chosen(busy, arguments, count):
+    """Deliveries are chosen by sink, state, type, time and event."""
+    assert len(busy.lines("deliveries", *arguments)) == count
+
+
+def test_a_time_is_in_utc(busy, monkeypatch):
+    """A time without a zone is in UTC, wherever the program runs."""
+    just_now = datetime.now(UTC) - timedelta(minutes=5)
+    with monkeypatch.context() as patch:
+        patch.setenv("TZ", "America/New_York")
+        time.tzset()
+        without_zone = busy.lines("deliveries", "--since", just_now.strftime("%Y-%m-%dT%H:%M"))
+        with_zone = busy.lines("deliveries", "--since", just_now.isoformat())
+    time.tzset()
+
+    assert (len(without_zone), len(with_zone)) == (3, 3)
+
+
+def test_a_skipped_delivery_says_why(place):
+    """A delivery without an attempt is shown with its reason."""
+    place.run("send", "user.created", "--tenant-id", "acme")
+
+    assert "the sink is turned off" in place.run("deliveries", "--state", "skipped").stdout
+
+
+def test_deliveries_for_people(busy):
+    """The table keeps to 80 columns, with each attempt on a line of its own."""
+    text = busy.run("deliveries", "--state", "dead").stdout
+
+    assert max(map(len, text.splitlines())) <= 80
+    assert "dead" in text
+    assert "1. " in text
+    assert "the box is locked" in " ".join(text.split())
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["deliveries", "--since", "yesterday"],
+        ["deliveries", "--type", "user.*"],
+        ["deliveries", "--state", "lost"],
+        ["events", "--limit", "0"],
+    ],
+)
+def test_wrong_options_are_wrong_usage(place, arguments):
+    """An option that says nothing sensible exits 2 with what was expected."""
+    result = place.run(*arguments)
+
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert arguments[1] in result.stderr
