@@ -44,9 +44,9 @@ def demo(session: nox.Session) -> None:
 
 @nox.session(python=PYTHONS if HERE in PYTHONS else [*PYTHONS, HERE])  # on a Python newer than we know, tests run too
 def tests(session: nox.Session) -> None:
-    """Every test of every package. Options go to pytest: `nox -s tests-3.12 -- -k outbox`."""
+    """Every test of every package, on a few cores. Options go to pytest: `nox -s tests-3.12 -- -n 0 -k outbox`."""
     install(session, "test", *PACKAGES)
-    session.run("pytest", *session.posargs)
+    session.run("pytest", "-n", "auto", "--maxprocesses", "4", "--dist", "worksteal", *session.posargs)
 
 
 @nox.session

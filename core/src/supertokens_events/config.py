@@ -11,6 +11,7 @@ import re
 import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
@@ -76,11 +77,12 @@ class OutboxSettings(_Table):
 
 class CaptureSettings(_Table):
     """``[capture]``. ``"@default"`` in ``events`` stands for every type that is not high-volume; ``context`` lists the
-    fields to keep.
+    fields to keep; ``trusted_proxies`` the networks (CIDRs) of our own proxies, whose ``X-Forwarded-For`` is believed.
     """
 
     events: tuple[str, ...] = (DEFAULT_EVENTS,)
     context: tuple[Literal["ip", "user_agent", "method", "path", "request_id", "origin"], ...] | None = None
+    trusted_proxies: tuple[IPv4Network | IPv6Network, ...] = ()
 
 
 class DispatcherSettings(_Table):

@@ -20,6 +20,7 @@ from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
 from concurrent.futures import TimeoutError as FutureTimeoutError
 from dataclasses import dataclass, field
+from ipaddress import IPv4Network, IPv6Network
 
 from supertokens_events.event import Event
 from supertokens_events.ledger import Ledger, Reason
@@ -116,9 +117,9 @@ class _Writer:
 class Emitter:
     """The first half of the line. Safe to use from any thread, any event loop, and after a fork.
 
-    ``captured`` says which types are stored at all, ``routes`` who gets them, ``source`` is the app's URL in the events
-    that capture makes, ``context_fields`` are the context fields that stay (``None``: all). ``stored`` is called with the
-    events of each commit.
+    ``captured`` says which types are stored at all, ``routes`` who gets them. ``source`` (the app's URL) and
+    ``trusted_proxies`` are what capture needs to know to make an event. ``context_fields`` are the context fields that stay
+    (``None``: all). ``stored`` is called with the events of each commit.
     """
 
     def __init__(
@@ -129,6 +130,7 @@ class Emitter:
         *,
         captured: Patterns,
         source: str | None = None,
+        trusted_proxies: Sequence[IPv4Network | IPv6Network] = (),
         append_timeout: float = 1.0,
         context_fields: Sequence[str] | None = None,
         ledger: Ledger | None = None,
@@ -139,6 +141,7 @@ class Emitter:
         self.routes = tuple(routes)
         self.captured = captured
         self.source = source
+        self.trusted_proxies = tuple(trusted_proxies)
         self.append_timeout = append_timeout
         self.context_fields = None if context_fields is None else frozenset(context_fields)
         self.ledger = ledger or Ledger()

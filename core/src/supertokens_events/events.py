@@ -10,13 +10,16 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from pydantic import ValidationError
+from pydantic_core import to_jsonable_python
 
-from supertokens_events.config import ConfigurationError, Settings, find_file, load_file, load_settings
+from supertokens_events.config import ConfigurationError, Settings, SinkConfig, find_file, load_file, load_settings
 from supertokens_events.emit import Emitter, Route
 from supertokens_events.event import Actor, Event
-from supertokens_events.ledger import Ledger
+from supertokens_events.ledger import Ledger, Reason
+from supertokens_events.log import describe_exception, get_logger
 from supertokens_events.outbox import Outbox, open_outbox
 from supertokens_events.plugins import Plugins, load_plugins
+from supertokens_events.sink import Sink
 
 if TYPE_CHECKING:
     from supertokens_python.plugins import SuperTokensPlugin
@@ -24,6 +27,8 @@ if TYPE_CHECKING:
     from supertokens_events.dispatch import Dispatcher, DispatcherThread
 
 __all__ = ["Events"]
+
+log = get_logger(__name__)
 
 
 class Events:
@@ -44,6 +49,7 @@ class Events:
             [Route(sink.name, sink.subscription, sink.enabled) for sink in settings.sinks.values()],
             captured=settings.captured(plugins.catalog),
             source=settings.app.source,
+            trusted_proxies=settings.capture.trusted_proxies,
             append_timeout=settings.outbox.append_timeout,
             context_fields=settings.capture.context,
             ledger=self.ledger,
@@ -150,7 +156,9 @@ class Events:
         try:
             if model is not None:
                 data = model.model_validate(data or {}).model_dump(mode="json", exclude_none=True)
-            event = Event(type=event_type, source=self.emitter.source, data=dict(data or {}), **fields)
+            # Made plain now: whatever the app does with its objects later, this is the event.
+            plain = to_jsonable_python(dict(data or {}))
+            event = Event(type=event_type, source=self.emitter.source, data=plain, **fields)
             event.to_bytes()
         except ValidationError as error:
             raise ValueError(_sentence(event_type, error)) from None
@@ -176,12 +184,20 @@ class Events:
         """A dispatcher over every sink that can deliver, for one event loop."""
         from supertokens_events.dispatch import Dispatcher
 
-        sinks = [
-            sink for config in self.settings.sinks.values() if config.enabled and (sink := config.build()) is not None
-        ]
+        enabled = (config for config in self.settings.sinks.values() if config.enabled)
+        sinks = [sink for config in enabled if (sink := self._build(config)) is not None]
         return Dispatcher(
             sinks, self.outbox, self.plugins, self.ledger, poll_interval=self.settings.dispatcher.poll_interval
         )
+
+    def _build(self, config: SinkConfig) -> Sink[Any] | None:
+        try:
+            return config.build()
+        except Exception as error:
+            self.ledger.count(Reason.SINK_UNAVAILABLE, subject=config.name)
+            why = describe_exception(error)
+            log.error("A sink could not be made; its deliveries wait.", sink=config.name, error=why)
+            return None
 
     def _dispatcher_thread(self) -> DispatcherThread:
         # Imported here: an app that only stores does not pay for anyio.

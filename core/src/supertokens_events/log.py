@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import traceback
 from collections.abc import MutableMapping
-from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,39 +18,43 @@ class Logger:
     """A structlog logger over ``logging.getLogger(name)``. It changes no global configuration, neither structlog's nor
     the app's.
 
-    structlog is imported with the first record: it brings rich along, a third of what ``import supertokens_events`` may
-    cost.
+    structlog is imported with the first record that somebody wants: it brings rich along, a third of what
+    ``import supertokens_events`` may cost. Nothing is locked meanwhile: a child of a fork would wait for ever.
     """
 
     def __init__(self, name: str) -> None:
-        self._name = name
-
-    @cached_property
-    def _bound(self) -> structlog.stdlib.BoundLogger:
-        import structlog
-
-        logger: structlog.stdlib.BoundLogger = structlog.wrap_logger(
-            logging.getLogger(self._name),
-            wrapper_class=structlog.stdlib.BoundLogger,
-            processors=[structlog.stdlib.filter_by_level, _render],
-        )
-        return logger
+        self._logger = logging.getLogger(name)
+        self._wrapped: structlog.stdlib.BoundLogger | None = None
 
     def debug(self, sentence: str, /, **fields: Any) -> None:
         """For whoever follows one event through the line."""
-        self._bound.debug(sentence, **fields)
+        self._log(logging.DEBUG, sentence, fields)
 
     def info(self, sentence: str, /, **fields: Any) -> None:
         """What the dispatcher process tells its operator."""
-        self._bound.info(sentence, **fields)
+        self._log(logging.INFO, sentence, fields)
 
     def warning(self, sentence: str, /, **fields: Any) -> None:
         """Something is not as it should be; nothing is lost."""
-        self._bound.warning(sentence, **fields)
+        self._log(logging.WARNING, sentence, fields)
 
     def error(self, sentence: str, /, **fields: Any) -> None:
         """Something is lost, or broken."""
-        self._bound.error(sentence, **fields)
+        self._log(logging.ERROR, sentence, fields)
+
+    def _log(self, level: int, sentence: str, fields: dict[str, Any]) -> None:
+        if self._logger.isEnabledFor(level):
+            if self._wrapped is None:
+                self._wrapped = self._wrap()
+            self._wrapped.log(level, sentence, **fields)
+
+    def _wrap(self) -> structlog.stdlib.BoundLogger:
+        import structlog
+
+        wrapped: structlog.stdlib.BoundLogger = structlog.wrap_logger(
+            self._logger, wrapper_class=structlog.stdlib.BoundLogger, processors=[_render]
+        )
+        return wrapped
 
 
 def get_logger(name: str) -> Logger:

@@ -8,6 +8,7 @@ import signal
 import stat
 import subprocess
 import sys
+from contextlib import contextmanager
 from pathlib import Path
 
 import anyio
@@ -171,23 +172,25 @@ async def test_a_full_disk_is_a_retry():
     assert await deliver(Path("/dev/full")) == [Retry("/dev/full: No space left on device")]
 
 
-@pytest.fixture
-def limited():
-    """The largest file that this process may write is made 100 bytes long."""
+@contextmanager
+def largest_file(size):
+    """This process may write no file that is longer. Only around a call: pytest's own output may go to a file."""
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
     ignored = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (100, before[1]))
-    yield
-    resource.setrlimit(resource.RLIMIT_FSIZE, before)
-    signal.signal(signal.SIGXFSZ, ignored)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+        signal.signal(signal.SIGXFSZ, ignored)
 
 
-@pytest.mark.usefixtures("limited")
 async def test_a_write_that_is_cut_short_leaves_nothing(path):
     """Where only a part of the lines has room, none of them stays: the file ends where it ended before."""
     path.write_bytes(b"x" * 90 + b"\n")
 
-    outcomes = await deliver(path, delivery(1), delivery(2), delivery(3))
+    with largest_file(100):
+        outcomes = await deliver(path, delivery(1), delivery(2), delivery(3))
 
     assert outcomes == [Retry(f"{path}: File too large")] * 3
     assert path.read_bytes() == b"x" * 90 + b"\n"

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 from urllib.parse import urlsplit
 
+from supertokens_events.capture.address import Network, client_address
 from supertokens_events.capture.recipe import Fact
 from supertokens_events.capture.scope import Scope, current_request
 from supertokens_events.event import Actor, Context
@@ -29,12 +31,14 @@ def actor_of(fact: Fact, scope: Scope) -> Actor:
     return Actor()
 
 
-def context_of(request: Any) -> Context:
+def context_of(request: Any, trusted_proxies: Sequence[Network] = ()) -> Context:
     """What may be told of a request. Its headers ``authorization`` and ``cookie``, its query and its body are never
     read.
     """
     return Context(
-        ip=_ip(getattr(request, "request", None)),
+        ip=client_address(
+            _peer(getattr(request, "request", None)), _header(request, "x-forwarded-for"), trusted_proxies
+        ),
         user_agent=_header(request, "user-agent"),
         method=_text(_call(request, "method")),
         path=_path(request),
@@ -43,13 +47,13 @@ def context_of(request: Any) -> Context:
     )
 
 
-def current_context() -> Context:
+def current_context(trusted_proxies: Sequence[Network] = ()) -> Context:
     """Of the request being worked on, or empty."""
     scope = current_request()
-    return context_of(scope.request) if scope else Context()
+    return context_of(scope.request, trusted_proxies) if scope else Context()
 
 
-def _ip(request: Any) -> str | None:
+def _peer(request: Any) -> str | None:
     """The peer's address, as FastAPI, Flask and Django give it."""
     client = getattr(request, "client", None)
     meta = getattr(request, "META", None)

@@ -21,6 +21,7 @@ from supertokens_events.catalog.user import (
     SignInFailure,
     SignUpFailure,
     UserCreated,
+    UserCredentialsVerified,
     UserEmailChanged,
     UserSignInFailed,
     UserSignUpFailed,
@@ -28,6 +29,7 @@ from supertokens_events.catalog.user import (
 
 recipe = Recipe("emailpassword")
 recipe.frame("generate_password_reset_token_post", "password_reset_post")
+recipe.ignore("email_exists_get", because="a read")
 
 METHOD = Method.EMAILPASSWORD
 RESET = "password reset token consumed"
@@ -74,6 +76,15 @@ def user_created(user: Any, recipe_user_id: str, email: str, tenant_id: str, sco
 @recipe.function("sign_in", ok("SignInOkResult"))
 def user_signed_in(user: Any, recipe_user_id: str, email: str, tenant_id: str, scope: Scope) -> Fact:
     return signed_in(user, method=METHOD, recipe_user_id=recipe_user_id, tenant_id=tenant_id, scope=scope, email=email)
+
+
+@recipe.function("verify_credentials", ok("SignInOkResult"))
+def credentials_verified(user: Any, recipe_user_id: str, email: str, tenant_id: str, scope: Scope) -> Fact | None:
+    """Where the SDK calls it, it is the first half of a sign-in."""
+    if scope.inside(recipe.id):
+        return None
+    data = UserCredentialsVerified(method=METHOD, recipe_user_id=recipe_user_id, email=email)
+    return Fact(data, user_id=user.id, tenant_id=tenant_id)
 
 
 @recipe.api("sign_in_post", SIGN_IN_FAILED)

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from supertokens_events.capture import reads, users
-from supertokens_events.capture.recipe import Fact, Outcome, Recipe, ok
+from supertokens_events.capture.recipe import Fact, Outcome, Recipe, failure, ok
 from supertokens_events.capture.scope import Scope
 from supertokens_events.catalog.tenant import (
     TenantCreated,
@@ -18,10 +18,27 @@ from supertokens_events.catalog.tenant import (
     TenantProviderUpdated,
     TenantUpdated,
     TenantUserAssociated,
+    TenantUserAssociationFailed,
+    TenantUserAssociationFailure,
     TenantUserDisassociated,
 )
 
 recipe = Recipe("multitenancy")
+recipe.ignore("get_tenant", "list_all_tenants", "login_methods_get", because="a read")
+recipe.ignore("get_tenant_id", because="asked of every request; it changes nothing")
+
+ASSOCIATION_FAILED = failure(
+    {
+        "AssociateUserToTenantUnknownUserIdError": TenantUserAssociationFailure.UNKNOWN_USER,
+        "AssociateUserToTenantEmailAlreadyExistsError": TenantUserAssociationFailure.EMAIL_TAKEN,
+        "AssociateUserToTenantPhoneNumberAlreadyExistsError": TenantUserAssociationFailure.PHONE_NUMBER_TAKEN,
+        "AssociateUserToTenantThirdPartyUserAlreadyExistsError": TenantUserAssociationFailure.THIRD_PARTY_ACCOUNT_TAKEN,
+        "AssociateUserToTenantNotAllowedError": TenantUserAssociationFailure.NOT_ALLOWED,
+    },
+    ok=["AssociateUserToTenantOkResult"],
+    other=TenantUserAssociationFailure.OTHER,
+    error=TenantUserAssociationFailure.ERROR,
+)
 
 PUBLIC = "public"  # what the SDK takes for a tenant that is not named
 
@@ -89,6 +106,16 @@ def user_associated(
         return None
     user_id = scope.session.user_id if scope.session else recipe_user_id
     return Fact(TenantUserAssociated(recipe_user_id=recipe_user_id), user_id=user_id, tenant_id=tenant_id or PUBLIC)
+
+
+@recipe.function("associate_user_to_tenant", ASSOCIATION_FAILED)
+def user_association_failed(
+    reason: TenantUserAssociationFailure, tenant_id: str | None, recipe_user_id: str, scope: Scope
+) -> Fact | None:
+    if not scope.outermost:
+        return None
+    data = TenantUserAssociationFailed(reason=reason, recipe_user_id=recipe_user_id)
+    return Fact(data, user_id=recipe_user_id, tenant_id=tenant_id or PUBLIC)
 
 
 @recipe.read_before("disassociate_user_from_tenant", TenantUserDisassociated)

@@ -1,20 +1,16 @@
 """What happens in the recipe ``oauth2provider`` (map sections 1.13, 2.12 and 7.5).
 
-Whether a browser comes back with a code, with tokens or with an error, only the address says to which it is sent, which
-nobody but this module reads. Of tokens that the core has just given, it reads for whom they are.
+Whether a browser comes back with a code, with tokens or with an error, only the address says to which it is sent.
 """
 
 from __future__ import annotations
 
-import base64
-import json
 from collections.abc import Iterator, Mapping
 from enum import StrEnum
 from typing import Any
-from urllib.parse import parse_qsl, urlsplit
 
-from supertokens_events.capture import reads
-from supertokens_events.capture.recipe import Fact, Matcher, Outcome, Recipe, failure, ok
+from supertokens_events.capture import oauth_answers, reads
+from supertokens_events.capture.recipe import Fact, Outcome, Recipe, ok
 from supertokens_events.capture.scope import Scope, SessionFacts
 from supertokens_events.catalog import EventData
 from supertokens_events.catalog.oauth import (
@@ -22,10 +18,13 @@ from supertokens_events.catalog.oauth import (
     OAuthAuthorizationFailed,
     OAuthAuthorizationFailure,
     OAuthClientCreated,
+    OAuthClientCreateFailed,
     OAuthClientDeleted,
+    OAuthClientFailure,
     OAuthClientSecretRotated,
     OAuthClientTokensRevoked,
     OAuthClientUpdated,
+    OAuthClientUpdateFailed,
     OAuthConsentAccepted,
     OAuthConsentRejected,
     OAuthGrantType,
@@ -39,11 +38,13 @@ from supertokens_events.catalog.oauth import (
     OAuthTokenIssueFailed,
     OAuthTokenIssueFailure,
     OAuthTokenRevoked,
+    OAuthTokenRevokeFailed,
+    OAuthTokenRevokeFailure,
     OAuthTokenType,
 )
 
 recipe = Recipe("oauth2provider")
-recipe.frame("revoke_token_post", "end_session_get", "end_session_post", "logout_post")
+recipe.frame("end_session_get", "end_session_post", "logout_post")
 recipe.ignore(
     "get_oauth2_clients",
     "get_oauth2_client",
@@ -67,62 +68,12 @@ recipe.ignore("end_session", because="it only asks; `accept_logout_request` and 
 CLIENT = "client of an authorization"
 
 REDIRECTS = ("RedirectResponse", "FrontendRedirectResponse")
-STEPS = ("login_challenge", "loginChallenge", "consent_challenge", "login_verifier", "consent_verifier")
 EXCHANGES = (OAuthGrantType.AUTHORIZATION_CODE, OAuthGrantType.REFRESH_TOKEN, OAuthGrantType.CLIENT_CREDENTIALS)
-PROSE = {"Unable to locate the resource": "invalid_client", "Not Found": "invalid_request"}
 
-
-# What came back
-
-
-def completed(outcome: Outcome) -> Mapping[str, Any] | None:
-    """The browser is on its way back to the client, with a code or with tokens."""
-    answer = _answer(outcome)
-    if "error" in answer or not {"code", *OAuthTokenType} & answer.keys():
-        return None
-    return {"gave_code": "code" in answer}
-
-
-def refused(reasons: type[StrEnum], *accepted: str) -> Matcher:
-    """An OAuth2 error: as such, or in the address to which the browser is sent."""
-    by_class = failure(
-        {"GeneralErrorResponse": reasons("general_error")},
-        ok=accepted,
-        other=reasons("other"),
-        error=reasons("error"),
-    )
-
-    def match(outcome: Outcome) -> Mapping[str, Any] | None:
-        if "ErrorOAuth2Response" in outcome.names:
-            return {"reason": _reason(reasons, outcome.value.error)}
-        if "error" in (answer := _answer(outcome)):
-            return {"reason": _reason(reasons, answer["error"])}
-        return by_class(outcome)
-
-    return match
-
-
-def _reason(reasons: type[StrEnum], error: str) -> StrEnum:
-    """What it means in one word. Besides the names of OAuth2 there is prose of the core's, and of an app's."""
-    name = PROSE.get(error, error)
-    return reasons(name) if name in set(reasons) else reasons("other")
-
-
-def _answer(outcome: Outcome) -> Mapping[str, str]:
-    """The parameters with which a browser goes back to the client; none on its way to the next step.
-
-    An implicit grant has them in the fragment.
-    """
-    address = getattr(outcome.value, "redirect_to", None) or getattr(outcome.value, "frontend_redirect_to", None)
-    if not isinstance(address, str):
-        return {}
-    parts = urlsplit(address)
-    answer = dict(parse_qsl(f"{parts.query}&{parts.fragment}"))
-    return {} if any(step in answer for step in STEPS) else answer
-
-
-AUTHORIZATION_FAILED = refused(OAuthAuthorizationFailure, *REDIRECTS)
-TOKEN_FAILED = refused(OAuthTokenIssueFailure, "TokenInfoResponse")
+AUTHORIZATION_FAILED = oauth_answers.refused(OAuthAuthorizationFailure, *REDIRECTS)
+TOKEN_FAILED = oauth_answers.refused(OAuthTokenIssueFailure, "TokenInfoResponse")
+REVOKE_FAILED = oauth_answers.refused(OAuthTokenRevokeFailure, "RevokeTokenOkResponse")
+CLIENT_FAILED = oauth_answers.refused(OAuthClientFailure, "CreatedOAuth2ClientResponse", "UpdatedOAuth2ClientResponse")
 
 
 # Plain fields
@@ -130,16 +81,21 @@ TOKEN_FAILED = refused(OAuthTokenIssueFailure, "TokenInfoResponse")
 
 @recipe.derive("asked_client_id")
 def asked_client_id(arguments: Mapping[str, Any], _outcome: Outcome, _scope: Scope) -> str | None:
-    """Of an authorization's parameters, which have its state and its challenges too."""
+    """Of an authorization's parameters, which have its state and its challenges too, or of a client's settings."""
     return _text(_get(arguments.get("params"), "client_id"))
+
+
+@recipe.derive("asked_client_name")
+def asked_client_name(arguments: Mapping[str, Any], _outcome: Outcome, _scope: Scope) -> str | None:
+    return _text(_get(arguments["params"], "client_name"))
 
 
 @recipe.derive("claimed_client_id")
 def claimed_client_id(arguments: Mapping[str, Any], _outcome: Outcome, _scope: Scope) -> str | None:
     """Of the form or the header with which a client says who it is, beside its secret."""
-    form = arguments.get("body") or arguments.get("params")
+    form = arguments.get("body") or arguments.get("params") or arguments
     header = arguments.get("authorization_header") or _get(form, "authorization_header")
-    return _basic_client_id(header) or _text(_get(form, "client_id"))
+    return oauth_answers.basic_client_id(header) or _text(_get(form, "client_id"))
 
 
 @recipe.derive("reached_client_id")
@@ -170,10 +126,15 @@ def given(arguments: Mapping[str, Any], _outcome: Outcome, _scope: Scope) -> lis
     return [name for name, value in settings.items() if name != "client_id" and type(value).__name__ != "NotSet"]
 
 
+@recipe.derive("gave_secret")
+def gave_secret(arguments: Mapping[str, Any], _outcome: Outcome, _scope: Scope) -> bool:
+    return isinstance(arguments["params"].client_secret, str)
+
+
 @recipe.derive("error_reason")
 def error_reason(arguments: Mapping[str, Any], _outcome: Outcome, _scope: Scope) -> StrEnum:
     """The error with which a step is rejected, which may be any text of the app's."""
-    return _reason(OAuthRejection, arguments["error"].error)
+    return oauth_answers.reason_of(OAuthRejection, arguments["error"].error)
 
 
 @recipe.derive("grant_type")
@@ -185,47 +146,19 @@ def grant_type(arguments: Mapping[str, Any], _outcome: Outcome, _scope: Scope) -
 @recipe.derive("token_type")
 def token_type(arguments: Mapping[str, Any], _outcome: Outcome, _scope: Scope) -> OAuthTokenType:
     """The core's refresh tokens begin so; what it does not know, it takes for an access token."""
-    is_refresh_token = arguments["params"].token.startswith("st_rt_")
+    token = arguments["params"].token if "params" in arguments else arguments["token"]
+    is_refresh_token = isinstance(token, str) and token.startswith("st_rt_")
     return OAuthTokenType.REFRESH_TOKEN if is_refresh_token else OAuthTokenType.ACCESS_TOKEN
 
 
 @recipe.derive("granted")
 def granted(_arguments: Mapping[str, Any], outcome: Outcome, _scope: Scope) -> Mapping[str, Any]:
-    """Which kinds of tokens a client got, and for how much."""
-    got = _answer(outcome) or vars(outcome.value)
-    return {
-        "token_types": [kind for kind in OAuthTokenType if got.get(kind)],
-        "scopes": (got.get("scope") or "").split(),
-        "expires_in": int(got["expires_in"]) if got.get("expires_in") else None,
-    }
+    return oauth_answers.granted(outcome)
 
 
 @recipe.derive("holder")
 def holder(_arguments: Mapping[str, Any], outcome: Outcome, _scope: Scope) -> Mapping[str, str]:
-    """For whom the core has just made an access token: five of its claims, as it wrote them."""
-    names = ("client_id", "sub", "rsub", "tId", "sessionHandle")
-    claims = _claims(outcome.value.access_token)
-    return {name: claims[name] for name in names if isinstance(claims.get(name), str)}
-
-
-def _claims(token: str | None) -> Mapping[str, Any]:
-    """Of a JWT that the core has given: nobody has to check its signature. Of any other token none."""
-    part = (token or "").split(".")[1:2]
-    try:
-        claims = json.loads(base64.urlsafe_b64decode(f"{part[0]}==")) if part else {}
-    except ValueError:
-        return {}
-    return claims if isinstance(claims, dict) else {}
-
-
-def _basic_client_id(header: Any) -> str | None:
-    if not isinstance(header, str) or not header.lower().startswith("basic "):
-        return None
-    try:
-        client_id, colon, _ = base64.b64decode(header[len("basic ") :]).decode().partition(":")
-    except ValueError:
-        return None
-    return _text(client_id) if colon else None
+    return oauth_answers.holder(outcome.value.access_token)
 
 
 def _get(of: Any, name: str) -> Any:
@@ -246,13 +179,26 @@ def client_created(client: Mapping[str, Any]) -> Fact:
 
 
 @recipe.function("update_oauth2_client", ok("UpdatedOAuth2ClientResponse"))
-def client_updated(client: Mapping[str, Any], given: list[str]) -> Iterator[Fact]:
+def client_updated(client: Mapping[str, Any], given: list[str], gave_secret: bool) -> Iterator[Fact]:
     """A new secret is another fact than new settings, and one call can bring both."""
     name = {"client_id": client["client_id"], "client_name": client["client_name"]}
     if fields := [field for field in given if field != "client_secret"]:
         yield Fact(OAuthClientUpdated(**name, fields=fields))
-    if "client_secret" in given:
+    if gave_secret:
         yield Fact(OAuthClientSecretRotated(**name))
+
+
+@recipe.function("create_oauth2_client", CLIENT_FAILED)
+def client_create_failed(
+    reason: OAuthClientFailure, asked_client_id: str | None, asked_client_name: str | None
+) -> Fact:
+    data = OAuthClientCreateFailed(reason=reason, client_id=asked_client_id, client_name=asked_client_name)
+    return Fact(data)
+
+
+@recipe.function("update_oauth2_client", CLIENT_FAILED)
+def client_update_failed(reason: OAuthClientFailure, asked_client_id: str) -> Fact:
+    return Fact(OAuthClientUpdateFailed(reason=reason, client_id=asked_client_id))
 
 
 @recipe.read_before("delete_oauth2_client", OAuthClientDeleted)
@@ -317,7 +263,7 @@ def consent_rejected(error_reason: OAuthRejection, scope: Scope) -> Fact:
     return Fact(OAuthConsentRejected(reason=error_reason, client_id=_reached(scope)))
 
 
-@recipe.function("authorization", completed)
+@recipe.function("authorization", oauth_answers.completed)
 def authorization_completed(
     asked_client_id: str, granted: Mapping[str, Any], gave_code: bool, scope: Scope
 ) -> Iterator[Fact]:
@@ -389,6 +335,15 @@ def token_issue_failed(
 @recipe.function("revoke_token", ok("RevokeTokenOkResponse"))
 def token_revoked(token_type: OAuthTokenType, claimed_client_id: str | None) -> Fact:
     return Fact(OAuthTokenRevoked(token_type=token_type, claimed_client_id=claimed_client_id))
+
+
+@recipe.api("revoke_token_post", REVOKE_FAILED)
+@recipe.function("revoke_token", REVOKE_FAILED, outside_api=True)
+def token_revoke_failed(
+    reason: OAuthTokenRevokeFailure, token_type: OAuthTokenType, claimed_client_id: str | None
+) -> Fact:
+    data = OAuthTokenRevokeFailed(reason=reason, token_type=token_type, claimed_client_id=claimed_client_id)
+    return Fact(data)
 
 
 # Logouts

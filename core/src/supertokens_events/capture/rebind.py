@@ -202,7 +202,7 @@ class _Call:
 
     def _enter_request(self) -> Token[Any] | None:
         """An API function is given its request; the middleware around it may not have been ours to wrap."""
-        if self.watch.kind == "function" or current_request() is not None:
+        if self.watch.kind != "api" or current_request() is not None:
             return None
         request = _request_of(self.arguments)
         return None if request is None else enter_request(request)
@@ -258,7 +258,7 @@ class _Call:
         if capture.outside_api and scope.inside_api(self.watch.recipe.id):
             return
         facts = _each(capture.handler(**self._fill(capture, outcome)))
-        events = [_event(fact, self.frame, scope, self.watch.emitter.source) for fact in facts]
+        events = [_event(fact, self.frame, scope, self.watch.emitter) for fact in facts]
         place = self.position if capture.first else len(self.frame.root.events)
         self.frame.root.events[place:place] = events
 
@@ -274,9 +274,9 @@ class _Call:
 
 
 def _request_of(arguments: Mapping[str, Any]) -> Any:
-    """Of an API function's options, which call it by one name or the other, or of a recipe's own handler."""
+    """Of an API function's options, which call it by one name or, in ``webauthn``, by another."""
     options = arguments.get("api_options") or arguments.get("options")
-    return getattr(options, "request", None) or getattr(options, "req", None) or arguments.get("request")
+    return getattr(options, "request", None) or getattr(options, "req", None)
 
 
 def _each(facts: Fact | Iterable[Fact] | None) -> Iterable[Fact]:
@@ -285,15 +285,15 @@ def _each(facts: Fact | Iterable[Fact] | None) -> Iterable[Fact]:
     return (facts,) if isinstance(facts, Fact) else facts
 
 
-def _event(fact: Fact, frame: Frame, scope: Scope, source: str | None) -> Event:
+def _event(fact: Fact, frame: Frame, scope: Scope, emitter: Emitter) -> Event:
     return Event(
         type=fact.data.event_type,
         schema_version=fact.data.schema_version,
-        source=source,
+        source=emitter.source,
         tenant_id=fact.tenant_id,
         user_id=fact.user_id,
         correlation_id=frame.root.correlation_id,
         actor=actor_of(fact, scope),
-        context=current_context(),
+        context=current_context(emitter.trusted_proxies),
         data=fact.data.model_dump(mode="json", exclude_none=True),
     )

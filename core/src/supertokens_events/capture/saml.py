@@ -9,8 +9,10 @@ from supertokens_events.capture import reads
 from supertokens_events.capture.recipe import Fact, Outcome, Recipe, failure, ok
 from supertokens_events.capture.scope import Scope
 from supertokens_events.catalog.saml import (
+    SamlClientFailure,
     SamlClientRemoved,
     SamlClientSaved,
+    SamlClientSaveFailed,
     SamlLoginFailed,
     SamlLoginFailure,
     SamlLoginStarted,
@@ -22,6 +24,16 @@ from supertokens_events.catalog.saml import (
 recipe = Recipe("saml")
 recipe.ignore("list_clients", because="a read")
 recipe.ignore("get_user_info", because="a step of a sign-in, which `thirdparty.sign_in_up` tells")
+
+SAVE_FAILED = failure(
+    {
+        "CreateOrUpdateClientInvalidMetadataXMLError": SamlClientFailure.INVALID_METADATA,
+        "CreateOrUpdateClientDuplicateIdpEntityError": SamlClientFailure.DUPLICATE_IDP,
+    },
+    ok=["CreateOrUpdateClientOkResult"],
+    other=SamlClientFailure.OTHER,
+    error=SamlClientFailure.ERROR,
+)
 
 LOGIN_FAILED = failure(
     {
@@ -72,6 +84,11 @@ async def clients_before(tenant_id: str, client_id: str | None, user_context: di
 @recipe.function("create_or_update_client", ok("CreateOrUpdateClientOkResult"))
 def client_saved(client: Mapping[str, Any], tenant_id: str, created: bool | None = None) -> Fact:
     return Fact(SamlClientSaved.model_validate({**client, "created": created}), tenant_id=tenant_id)
+
+
+@recipe.function("create_or_update_client", SAVE_FAILED)
+def client_save_failed(reason: SamlClientFailure, client_id: str | None, tenant_id: str) -> Fact:
+    return Fact(SamlClientSaveFailed(reason=reason, client_id=client_id), tenant_id=tenant_id)
 
 
 @recipe.function("remove_client", ok("RemoveClientOkResult"))

@@ -6,10 +6,13 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from supertokens_events.capture import reads
-from supertokens_events.capture.recipe import Fact, Recipe, failure, ok, raised
+from supertokens_events.capture.recipe import Fact, Outcome, Recipe, failure, ok, raised
 from supertokens_events.capture.scope import Scope, SessionFacts
+from supertokens_events.catalog import EventData
 from supertokens_events.catalog.session import (
+    SessionClaimsUpdated,
     SessionCreated,
+    SessionDataUpdated,
     SessionRefreshed,
     SessionRefreshFailed,
     SessionRefreshFailure,
@@ -19,6 +22,24 @@ from supertokens_events.catalog.session import (
 
 recipe = Recipe("session")
 recipe.frame("refresh_post", "signout_post", "verify_session")
+recipe.ignore(
+    "get_session",
+    "get_session_information",
+    "get_all_session_handles_for_user",
+    "get_claim_value",
+    "get_global_claim_validators",
+    because="a read",
+)
+recipe.ignore("validate_claims", because="a check")
+recipe.ignore(
+    "set_claim_value",
+    "remove_claim",
+    "fetch_and_set_claim",
+    because="it calls `merge_into_access_token_payload`, which says so",
+)
+recipe.ignore(
+    "regenerate_access_token", because="the session stays what it is; its token is made anew with what has changed"
+)
 
 
 @recipe.function("create_new_session", ok())
@@ -56,6 +77,8 @@ def session_refresh_failed(reason: SessionRefreshFailure) -> Fact:
 
 
 @recipe.read_before("revoke_session", SessionRevoked)
+@recipe.read_before("merge_into_access_token_payload", SessionClaimsUpdated)
+@recipe.read_before("update_session_data_in_database", SessionDataUpdated)
 async def session_before(session_handle: str, user_context: dict[str, Any], scope: Scope) -> Mapping[str, Any]:
     """Whose session it is. At sign-out the call around this one was given it; a backend names only the handle."""
     session = scope.session
@@ -84,8 +107,50 @@ def user_sessions_revoked(
     return (Fact(SessionRevoked(session_handle=handle), user_id=user_id, tenant_id=tenant) for handle in result)
 
 
+@recipe.derive("keys")
+def keys(arguments: Mapping[str, Any], _outcome: Outcome, _scope: Scope) -> list[str]:
+    return [key for key, value in arguments["access_token_payload_update"].items() if value is not None]
+
+
+@recipe.derive("removed_keys")
+def removed_keys(arguments: Mapping[str, Any], _outcome: Outcome, _scope: Scope) -> list[str]:
+    return [key for key, value in arguments["access_token_payload_update"].items() if value is None]
+
+
+@recipe.function("merge_into_access_token_payload", ok())
+def claims_updated(
+    *,
+    session_handle: str,
+    result: bool,
+    keys: list[str],
+    removed_keys: list[str],
+    session_before: SessionFacts | None = None,
+) -> Fact | None:
+    """``False``: there was no such session any more."""
+    if not result:
+        return None
+    data = SessionClaimsUpdated(
+        session_handle=session_handle,
+        recipe_user_id=session_before.recipe_user_id if session_before else None,
+        keys=keys,
+        removed_keys=removed_keys,
+    )
+    return _of(session_before, data)
+
+
+@recipe.function("update_session_data_in_database", ok())
+def data_updated(session_handle: str, result: bool, session_before: SessionFacts | None = None) -> Fact | None:
+    if not result:
+        return None
+    recipe_user_id = session_before.recipe_user_id if session_before else None
+    return _of(session_before, SessionDataUpdated(session_handle=session_handle, recipe_user_id=recipe_user_id))
+
+
 def _revoked(session_handle: str, session: SessionFacts | None) -> Fact:
-    if session is None:
-        return Fact(SessionRevoked(session_handle=session_handle))
-    data = SessionRevoked(session_handle=session_handle, recipe_user_id=session.recipe_user_id)
-    return Fact(data, user_id=session.user_id, tenant_id=session.tenant_id)
+    recipe_user_id = session.recipe_user_id if session else None
+    return _of(session, SessionRevoked(session_handle=session_handle, recipe_user_id=recipe_user_id))
+
+
+def _of(session: SessionFacts | None, data: EventData) -> Fact:
+    """A fact about the session's user, if it is known whose session it is."""
+    return Fact(data, user_id=session.user_id, tenant_id=session.tenant_id) if session else Fact(data)

@@ -10,6 +10,7 @@ from supertokens_events.capture.scope import Scope
 from supertokens_events.catalog.mfa import (
     MfaChallengeFailed,
     MfaChallengeFailure,
+    MfaChallengePassed,
     MfaEnrolled,
     MfaEnrollmentFailed,
     MfaEnrollmentFailure,
@@ -20,6 +21,7 @@ from supertokens_events.catalog.mfa import (
 
 recipe = Recipe("totp")
 recipe.frame("create_device_post", "remove_device_post", "verify_device_post", "verify_totp_post")
+recipe.ignore("list_devices", "list_devices_get", "get_user_identifier_info_for_user_id", because="a read")
 
 FACTOR = "totp"
 
@@ -92,6 +94,11 @@ def enrollment_failed(
     return Fact(data, user_id=user_id, tenant_id=tenant_id)
 
 
+@recipe.function("verify_totp", ok("VerifyTOTPOkResult"), outside_api=True)
+def challenge_passed(user_id: str, tenant_id: str) -> Fact:
+    return Fact(MfaChallengePassed(factor_id=FACTOR), user_id=user_id, tenant_id=tenant_id)
+
+
 @recipe.function(
     "verify_totp",
     failure(
@@ -114,7 +121,6 @@ def challenge_failed(
     max_number_of_failed_attempts: int | None = None,
     retry_after_ms: int | None = None,
 ) -> Fact:
-    """A right code says nothing here: in a session it is a factor, which ``multifactorauth`` marks."""
     data = MfaChallengeFailed(
         factor_id=FACTOR,
         reason=reason,

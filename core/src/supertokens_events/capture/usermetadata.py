@@ -11,6 +11,7 @@ from supertokens_events.capture.scope import Scope
 from supertokens_events.catalog.metadata import UserMetadataCleared, UserMetadataUpdated
 
 recipe = Recipe("usermetadata")
+recipe.ignore("get_user_metadata", because="a read")
 
 
 @recipe.derive("keys")

@@ -13,6 +13,14 @@ from supertokens_events.catalog.role import (
 )
 
 recipe = Recipe("userroles")
+recipe.ignore(
+    "get_roles_for_user",
+    "get_users_that_have_role",
+    "get_permissions_for_role",
+    "get_roles_that_have_permission",
+    "get_all_roles",
+    because="a read",
+)
 
 
 @recipe.function("create_new_role_or_add_permissions", ok("CreateNewRoleOrAddPermissionsOkResult"))

@@ -15,6 +15,7 @@ from supertokens_events.catalog.user import (
     SignInFailure,
     SignUpFailure,
     UserCreated,
+    UserCredentialsVerified,
     UserEmailChanged,
     UserSignInFailed,
     UserSignUpFailed,
@@ -31,6 +32,22 @@ from supertokens_events.catalog.webauthn import (
 
 recipe = Recipe("webauthn")
 recipe.frame("generate_recover_account_token_post", "register_credential_post", "remove_credential_post")
+recipe.ignore(
+    "get_credential",
+    "get_user_from_recover_account_token",
+    "list_credentials",
+    "list_credentials_get",
+    "email_exists_get",
+    because="a read",
+)
+recipe.ignore(
+    "register_options",
+    "register_options_post",
+    "sign_in_options",
+    "sign_in_options_post",
+    because="a question to the browser; its answer is what happens",
+)
+recipe.ignore("remove_generated_options", because="it tidies up after a question")
 
 METHOD = Method.WEBAUTHN
 OPTIONS_EMAIL = "e-mail of passkey options"
@@ -107,6 +124,16 @@ def user_signed_in(user: Any, recipe_user_id: str, tenant_id: str, scope: Scope)
     return users.signed_in(
         user, method=METHOD, recipe_user_id=recipe_user_id, tenant_id=tenant_id, scope=scope, email=email
     )
+
+
+@recipe.function("verify_credentials", ok("VerifyCredentialsResponse"))
+def credentials_verified(user: Any, recipe_user_id: str, tenant_id: str, scope: Scope) -> Fact | None:
+    """Where the SDK calls it, it is the first half of a sign-in."""
+    if scope.inside(recipe.id):
+        return None
+    method = users.login_method(user, recipe_user_id)
+    data = UserCredentialsVerified(method=METHOD, recipe_user_id=recipe_user_id, email=method.email if method else None)
+    return Fact(data, user_id=user.id, tenant_id=tenant_id)
 
 
 @recipe.api("sign_in_post", SIGN_IN_FAILED)

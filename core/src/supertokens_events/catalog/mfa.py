@@ -11,6 +11,7 @@ from supertokens_events.catalog.base import EventData
 __all__ = [
     "MfaChallengeFailed",
     "MfaChallengeFailure",
+    "MfaChallengePassed",
     "MfaEnrolled",
     "MfaEnrollmentFailed",
     "MfaEnrollmentFailure",
@@ -102,6 +103,20 @@ class MfaChallengeFailed(EventData):
     max_attempts: int | None = None
     retry_after_ms: int | None = None
     """How long no code is looked at, in milliseconds, when the limit is reached."""
+
+
+class MfaChallengePassed(EventData):
+    """A code of an authenticator app was right, and no session has anything of it. Source: ``totp.verify_totp`` called by a
+    backend.
+
+    In the frontend API the factor counts for the session: ``mfa.factor.completed`` says so.
+    """
+
+    event_type = "mfa.challenge.passed"
+    high_volume = True
+    example = {"factor_id": "totp"}
+
+    factor_id: str
 
 
 class MfaEnrollmentFailed(EventData):

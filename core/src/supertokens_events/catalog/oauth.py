@@ -13,10 +13,13 @@ __all__ = [
     "OAuthAuthorizationCompleted",
     "OAuthAuthorizationFailed",
     "OAuthAuthorizationFailure",
+    "OAuthClientCreateFailed",
     "OAuthClientCreated",
     "OAuthClientDeleted",
+    "OAuthClientFailure",
     "OAuthClientSecretRotated",
     "OAuthClientTokensRevoked",
+    "OAuthClientUpdateFailed",
     "OAuthClientUpdated",
     "OAuthConsentAccepted",
     "OAuthConsentRejected",
@@ -30,6 +33,8 @@ __all__ = [
     "OAuthTokenIssueFailed",
     "OAuthTokenIssueFailure",
     "OAuthTokenIssued",
+    "OAuthTokenRevokeFailed",
+    "OAuthTokenRevokeFailure",
     "OAuthTokenRevoked",
     "OAuthTokenType",
 ]
@@ -58,6 +63,19 @@ class OAuthTokenType(StrEnum):
     ACCESS_TOKEN = "access_token"
     ID_TOKEN = "id_token"
     REFRESH_TOKEN = "refresh_token"
+
+
+class OAuthClientFailure(StrEnum):
+    """Why a client's settings were not stored."""
+
+    ALREADY_EXISTS = "already_exists"
+    """There is a client with this id."""
+    INVALID_REDIRECT_URI = "invalid_redirect_uri"
+    INVALID_REQUEST = "invalid_request"
+    """Settings that make no sense."""
+    ERROR = "error"
+    """Something raised. So does the SDK when there is no client to update."""
+    OTHER = "other"
 
 
 class OAuthRejection(StrEnum):
@@ -118,6 +136,18 @@ class OAuthTokenIssueFailure(StrEnum):
     OTHER = "other"
 
 
+class OAuthTokenRevokeFailure(StrEnum):
+    """Why a token was not made void."""
+
+    INVALID_CLIENT = "invalid_client"
+    """An unknown client, a wrong secret, or another client's refresh token."""
+    INVALID_REQUEST = "invalid_request"
+    GENERAL_ERROR = "general_error"
+    """The app answered with a general error."""
+    ERROR = "error"
+    OTHER = "other"
+
+
 # Clients
 
 
@@ -146,6 +176,18 @@ class OAuthClientCreated(EventData):
     """``none`` is a client that cannot keep a secret, such as an app in a browser."""
 
 
+class OAuthClientCreateFailed(EventData):
+    """A backend could not create an OAuth2 client. Source: ``oauth2provider.create_oauth2_client``."""
+
+    event_type = "oauth.client.create.failed"
+    example = {"reason": "invalid_redirect_uri", "client_name": "Calendar"}
+
+    reason: OAuthClientFailure
+    client_id: str | None = None
+    """If the app gives clients ids of its own."""
+    client_name: str | None = None
+
+
 class OAuthClientUpdated(EventData):
     """An OAuth2 client's settings were stored, whether they differ or not. Source:
     ``oauth2provider.update_oauth2_client``.
@@ -158,6 +200,17 @@ class OAuthClientUpdated(EventData):
     client_name: str = ""
     fields: Sequence[str]
     """The settings that were stored. A new secret is told by ``oauth.client.secret_rotated``."""
+
+
+class OAuthClientUpdateFailed(EventData):
+    """A backend could not store an OAuth2 client's settings. Source: ``oauth2provider.update_oauth2_client``."""
+
+    event_type = "oauth.client.update.failed"
+    example = {"reason": "invalid_redirect_uri", **_CLIENT}
+
+    reason: OAuthClientFailure
+    client_id: str
+    """As it was asked for; there may be no such client."""
 
 
 class OAuthClientSecretRotated(EventData):
@@ -327,7 +380,7 @@ class OAuthTokenIssueFailed(EventData):
     backend.
     """
 
-    event_type = "oauth.token.issue_failed"
+    event_type = "oauth.token.issue.failed"
     example = {
         "reason": "invalid_client",
         "grant_type": "client_credentials",
@@ -352,6 +405,20 @@ class OAuthTokenRevoked(EventData):
     token_type: OAuthTokenType
     claimed_client_id: str | None = None
     """Who asked, by its own word: for an access token nobody checks it."""
+
+
+class OAuthTokenRevokeFailed(EventData):
+    """A client could not make a token void. Source: ``oauth2provider.revoke_token_post``, or ``revoke_token`` called by a
+    backend.
+    """
+
+    event_type = "oauth.token.revoke.failed"
+    example = {"reason": "invalid_client", "token_type": "refresh_token", "claimed_client_id": _CLIENT["client_id"]}
+
+    reason: OAuthTokenRevokeFailure
+    token_type: OAuthTokenType
+    claimed_client_id: str | None = None
+    """Who it said it was. Anybody can say so."""
 
 
 # Logouts

@@ -10,7 +10,9 @@ from enum import StrEnum
 from supertokens_events.catalog.base import EventData
 
 __all__ = [
+    "SamlClientFailure",
     "SamlClientRemoved",
+    "SamlClientSaveFailed",
     "SamlClientSaved",
     "SamlLoginFailed",
     "SamlLoginFailure",
@@ -21,6 +23,18 @@ __all__ = [
 ]
 
 _CLIENT = {"client_id": "st_saml_0b6c1f9e-5a0d-4e0b-9c55-2f1f5c0d9a11"}
+
+
+class SamlClientFailure(StrEnum):
+    """Why an identity provider's settings were not stored."""
+
+    INVALID_METADATA = "invalid_metadata"
+    """What the identity provider says of itself cannot be read."""
+    DUPLICATE_IDP = "duplicate_idp"
+    """Another client of the tenant has this identity provider."""
+    ERROR = "error"
+    """Something raised. So does the SDK for some metadata that cannot be read."""
+    OTHER = "other"
 
 
 class SamlLoginFailure(StrEnum):
@@ -75,6 +89,17 @@ class SamlClientSaved(EventData):
     allow_idp_initiated_login: bool
     """Whether people may come without having been sent."""
     enable_request_signing: bool
+
+
+class SamlClientSaveFailed(EventData):
+    """A backend could not store an identity provider's settings. Source: ``saml.create_or_update_client``."""
+
+    event_type = "saml.client.save.failed"
+    example = {"reason": "duplicate_idp", **_CLIENT}
+
+    reason: SamlClientFailure
+    client_id: str | None = None
+    """If it was said."""
 
 
 class SamlClientRemoved(EventData):

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from enum import StrEnum
 
 from supertokens_events.catalog.base import EventData
 
 __all__ = [
+    "SessionClaimsUpdated",
     "SessionCreated",
+    "SessionDataUpdated",
     "SessionRefreshFailed",
     "SessionRefreshFailure",
     "SessionRefreshed",
@@ -83,3 +86,32 @@ class SessionRefreshFailed(EventData):
     example = {"reason": "unauthorised"}
 
     reason: SessionRefreshFailure
+
+
+class SessionClaimsUpdated(EventData):
+    """What a session's access tokens say was changed by its handle. Source: ``session.merge_into_access_token_payload``.
+
+    Off by default. Not told: changes to the session that a request came with, which the SDK makes all the time.
+    """
+
+    event_type = "session.claims.updated"
+    high_volume = True
+    example = {**_EXAMPLE, "keys": ["plan"], "removed_keys": ["trial"]}
+
+    session_handle: str
+    recipe_user_id: str | None = None
+    keys: Sequence[str]
+    """The top-level keys that were set, whether to another value or not."""
+    removed_keys: Sequence[str] = ()
+    """The top-level keys that were set to null, which takes them away."""
+
+
+class SessionDataUpdated(EventData):
+    """What an app keeps with a session was replaced. Source: ``session.update_session_data_in_database``."""
+
+    event_type = "session.data.updated"
+    high_volume = True
+    example = _EXAMPLE
+
+    session_handle: str
+    recipe_user_id: str | None = None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from enum import StrEnum
 
 from supertokens_events.catalog.base import EventData
 from supertokens_events.catalog.user import LOGIN_METHOD_EXAMPLE, LoginMethod
@@ -15,12 +16,28 @@ __all__ = [
     "TenantProviderUpdated",
     "TenantUpdated",
     "TenantUserAssociated",
+    "TenantUserAssociationFailed",
+    "TenantUserAssociationFailure",
     "TenantUserDisassociated",
 ]
 
 _FACTORS = {"first_factors": ["emailpassword", "thirdparty"]}
 _PROVIDER = {"third_party_id": "google", "name": "Google", "client_ids": ["1060725074195.apps.googleusercontent.com"]}
 _RECIPE_USER = {"recipe_user_id": LOGIN_METHOD_EXAMPLE["recipe_user_id"]}
+
+
+class TenantUserAssociationFailure(StrEnum):
+    """Why a login method could not come into a tenant."""
+
+    UNKNOWN_USER = "unknown_user"
+    EMAIL_TAKEN = "email_taken"
+    """Somebody in the tenant has the address, by the same method."""
+    PHONE_NUMBER_TAKEN = "phone_number_taken"
+    THIRD_PARTY_ACCOUNT_TAKEN = "third_party_account_taken"
+    NOT_ALLOWED = "not_allowed"
+    """Refused by account linking rules: another primary user of the tenant has the same contact data."""
+    ERROR = "error"
+    OTHER = "other"
 
 
 class TenantCreated(EventData):
@@ -104,6 +121,19 @@ class TenantUserAssociated(EventData):
     event_type = "tenant.user.associated"
     example = _RECIPE_USER
 
+    recipe_user_id: str
+
+
+class TenantUserAssociationFailed(EventData):
+    """A backend could not bring a user into a tenant. Source: ``multitenancy.associate_user_to_tenant`` called by an app.
+
+    Inside a sign-in it is that which fails, and says so.
+    """
+
+    event_type = "tenant.user.association.failed"
+    example = {"reason": "email_taken", **_RECIPE_USER}
+
+    reason: TenantUserAssociationFailure
     recipe_user_id: str
 
 

@@ -20,6 +20,7 @@ __all__ = [
     "SignInFailure",
     "SignUpFailure",
     "UserCreated",
+    "UserCredentialsVerified",
     "UserDeleted",
     "UserEmailChanged",
     "UserPhoneChanged",
@@ -195,6 +196,25 @@ class UserReauthenticated(EventData):
     phone_number: str | None = None
     third_party_id: str | None = None
     factor_id: PasswordlessFactor | None = None
+
+
+class UserCredentialsVerified(EventData):
+    """A user's credentials were looked at outside of any sign-in, and were right: an app asked again, to be sure.
+
+    Source: ``emailpassword.verify_credentials`` and ``webauthn.verify_credentials`` called by a backend.
+    """
+
+    event_type = "user.credentials.verified"
+    high_volume = True
+    example = {
+        "method": "emailpassword",
+        "recipe_user_id": "7a1f3c52-6f0e-4a55-9d0b-1c4be2f7a9d1",
+        "email": "ada@example.com",
+    }
+
+    method: Method
+    recipe_user_id: str
+    email: Email = None
 
 
 class OAuthLoginStarted(EventData):

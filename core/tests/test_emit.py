@@ -1,0 +1,644 @@
+"""Emit: through the hooks into the outbox, within a deadline, never in the caller's way, and nothing lost in silence."""
+
+import asyncio
+import atexit
+import contextvars
+import json
+import logging
+import sqlite3
+import subprocess
+import sys
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+
+import pytest
+
+from supertokens_events import emit, hookimpl
+from supertokens_events.emit import Emitter, Route
+from supertokens_events.event import Context
+from supertokens_events.ledger import LedgerKey, Reason
+from supertokens_events.outbox import DeliveryState, OutboxError, SqliteOutbox
+from supertokens_events.subscription import Patterns, Subscription
+from supertokens_events.testing import sample_event
+
+MARGIN = 0.5  # seconds that a busy machine may add to a deadline
+SECRET = "p4ssw0rd"
+
+everything = Subscription(Patterns(["*"]))
+CRM = Route("crm", everything)
+
+
+@pytest.fixture
+def outbox(tmp_path, clock):
+    outbox = SqliteOutbox(tmp_path / "events.db", clock=clock, busy_timeout=0.02)
+    yield outbox
+    outbox.close()
+
+
+@pytest.fixture
+def make_emitter(outbox, make_plugins):
+    """Emitters with one sink, 'crm', that wants everything. They end with the test."""
+    made = []
+
+    def make(*plugins, routes=(CRM,), captured=("*",), outbox=outbox, **options):
+        emitter = Emitter(outbox, make_plugins(*plugins), routes, captured=Patterns(captured), **options)
+        atexit.unregister(emitter.stop)
+        made.append(emitter)
+        return emitter
+
+    yield make
+    for emitter in made:
+        emitter.stop(timeout=0.2)
+
+
+@pytest.fixture
+def locked(outbox):
+    """Another program holds the outbox's lock inside the block."""
+
+    @contextmanager
+    def locked():
+        outbox.open()
+        connection = sqlite3.connect(outbox.path, isolation_level=None)
+        connection.execute("BEGIN IMMEDIATE")
+        try:
+            yield
+        finally:
+            connection.close()
+
+    return locked
+
+
+def emit_one(emitter, **fields):
+    return emitter.emit_sync([sample_event(**fields)])[0]
+
+
+def until(condition, seconds=5.0):
+    """Wait for something that another thread does."""
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, "it did not happen"
+        time.sleep(0.005)
+    return condition()
+
+
+def counted(outbox):
+    return {LedgerKey(Reason(line.reason), line.subject, line.event_type): line.count for line in outbox.ledger()}
+
+
+class TestStored:
+    @pytest.mark.anyio
+    async def test_emit(self, make_emitter, outbox):
+        """When emit returns, its events are committed, in order, and come back as they were stored."""
+        events = [sample_event(), sample_event("session.created")]
+
+        stored = await make_emitter().emit(events)
+
+        assert stored == [event.model_copy(update={"sequence": n}) for n, event in enumerate(events, start=1)]
+        assert [event.id for event in outbox.events()] == [event.id for event in events]
+
+    def test_emit_sync(self, make_emitter, outbox):
+        """The same without an event loop."""
+        stored = emit_one(make_emitter())
+
+        assert stored.sequence == 1
+        assert outbox.event(stored.id).body == outbox.claim("crm", 1, 60)[0].delivery.body
+
+    @pytest.mark.anyio
+    async def test_nothing(self, make_emitter):
+        """Emitting nothing is nothing."""
+        emitter = make_emitter()
+
+        assert await emitter.emit([]) == emitter.emit_sync([]) == []
+
+    def test_threads(self, make_emitter, outbox):
+        """Eight threads that emit at once all get their events stored, each once."""
+        emitter = make_emitter()
+
+        with ThreadPoolExecutor(8) as threads:
+            stored = list(threads.map(lambda _: emit_one(emitter), range(200)))
+
+        assert sorted(event.sequence for event in stored) == list(range(1, 201))
+        assert {event.id for event in stored} == {event.id for event in outbox.events(limit=1000)}
+
+    @pytest.mark.anyio
+    async def test_one_loop(self, make_emitter):
+        """A hundred calls at once on one event loop share commits, and each gets its own event."""
+        emitter = make_emitter()
+        events = [sample_event() for _ in range(100)]
+
+        stored = await asyncio.gather(*(emitter.emit([event]) for event in events))
+
+        assert [one.id for (one,) in stored] == [event.id for event in events]
+
+    def test_a_loop_for_each_call(self, make_emitter):
+        """Each call on an event loop of its own, as synchronous frameworks do, is stored when its loop ends."""
+        emitter = make_emitter()
+
+        stored = [asyncio.run(emitter.emit([sample_event()]))[0].sequence for _ in range(20)]
+
+        assert stored == list(range(1, 21))
+
+    def test_a_loop_that_is_gone(self, make_emitter, outbox, locked, caplog):
+        """A caller that gives up, with its whole event loop, leaves an event that is stored all the same, and no complaint."""
+        emitter = make_emitter(append_timeout=5)
+
+        async def impatient():
+            await asyncio.wait_for(emitter.emit([sample_event()]), 0.01)
+
+        with locked(), pytest.raises(TimeoutError):
+            asyncio.run(impatient())
+
+        until(lambda: outbox.counts()[0] == 1)
+        assert [record for record in caplog.records if record.name == "concurrent.futures"] == []
+
+    def test_told(self, make_emitter, outbox):
+        """Whoever asked is told the events of each commit, once they can be read."""
+        seen = []
+
+        emit_one(make_emitter(stored=lambda events: seen.extend(outbox.event(event.id).sequence for event in events)))
+
+        assert until(lambda: seen) == [1]
+
+
+class TestWho:
+    def test_deliveries(self, make_emitter, outbox):
+        """An event is due for the sinks that want its type and tenant, and for no other."""
+        routes = [
+            Route("crm", Subscription(Patterns(["user.*"]))),
+            Route("audit", everything),
+            Route("t2", Subscription(Patterns(["*"]), ["t2"])),
+            Route("sessions", Subscription(Patterns(["session.*"]))),
+        ]
+
+        emit_one(make_emitter(routes=routes), tenant_id="t1")
+
+        assert [(d.sink, d.state) for d in outbox.deliveries()] == [("crm", "pending"), ("audit", "pending")]
+
+    def test_a_sink_that_is_off(self, make_emitter, outbox):
+        """For a sink that is turned off the delivery is kept as skipped, with the reason."""
+        emit_one(make_emitter(routes=[Route("crm", everything, enabled=False)]))
+
+        (delivery,) = outbox.deliveries()
+        assert (delivery.state, delivery.reason) == (DeliveryState.SKIPPED, "the sink is turned off")
+
+    def test_not_captured(self, make_emitter, outbox):
+        """A type that is not captured is not stored; the ledger says how often, when the process ends at the latest."""
+        emitter = make_emitter(captured=("*", "!session.*"))
+
+        assert emitter.emit_sync([sample_event("session.created"), sample_event("session.created")]) == [None, None]
+        emitter.stop()
+
+        assert outbox.counts()[0] == 0
+        assert counted(outbox) == {LedgerKey(Reason.CAPTURE_OFF, "", "session.created"): 2}
+
+    def test_wants(self, make_emitter):
+        """An event is worth a read of the core when it would be stored and somebody would get it."""
+
+        class Listener:
+            @hookimpl
+            def event_emitted(self, event):
+                pass
+
+        routes = [Route("crm", Subscription(Patterns(["user.*"])))]
+        captured = ("*", "!user.signed_in")
+        types = ("user.created", "user.signed_in", "session.created")
+
+        alone = make_emitter(routes=routes, captured=captured)
+        listening = make_emitter(Listener(), routes=routes, captured=captured)
+
+        assert [alone.wants(name) for name in types] == [True, False, False]
+        assert [listening.wants(name) for name in types] == [True, False, True]
+
+    def test_context_fields(self, make_emitter, outbox):
+        """Context fields that are not asked for are not stored; what a plugin added stays."""
+
+        class Tracing:
+            @hookimpl
+            def enrich_event(self, event):
+                return {"trace_id": "t1"}
+
+        emitter = make_emitter(Tracing(), context_fields=["ip"])
+        emit_one(emitter, context=Context(ip="192.0.2.1", user_agent="curl", path="/auth"))
+
+        document = json.loads(outbox.events()[0].body)
+        assert document["context"] == {"ip": "192.0.2.1", "trace_id": "t1"}
+
+
+request_id = contextvars.ContextVar("request_id")
+
+
+class TestHooks:
+    def test_enrich(self, make_emitter):
+        """Hooks add to the context, the one registered last first; each sees what is there already."""
+
+        class First:
+            @hookimpl
+            def enrich_event(self, event):
+                return {"region": "eu", "seen": event.context.model_extra.get("region")}
+
+        class Second:
+            @hookimpl
+            def enrich_event(self, event):
+                return {"region": "us"}
+
+        class Silent:
+            @hookimpl
+            def enrich_event(self, event):
+                return None
+
+        stored = emit_one(make_emitter(First(), Second(), Silent()), context=Context(ip="192.0.2.1"))
+
+        assert (stored.context.ip, stored.context.region, stored.context.seen) == ("192.0.2.1", "eu", None)
+
+    def test_context_of_the_request(self, make_emitter):
+        """A hook sees the context variables of the call that emitted, though it runs on a thread of ours."""
+
+        class Request:
+            @hookimpl
+            def enrich_event(self, event):
+                return {"request_id": request_id.get()}
+
+        emitter = make_emitter(Request())
+
+        def handle(number):
+            request_id.set(f"r{number}")
+            return emit_one(emitter).context.request_id
+
+        with ThreadPoolExecutor(4) as threads:
+            answers = list(threads.map(lambda n: contextvars.Context().run(handle, n), range(20)))
+
+        assert answers == [f"r{number}" for number in range(20)]
+
+    @pytest.mark.parametrize(
+        "answer", [KeyError(SECRET), "text", {"ip": 5}, {"x": object()}, {"x": "\ud800"}], ids=repr
+    )
+    def test_enrich_that_fails(self, make_emitter, outbox, logged, answer):
+        """A hook that raises, or adds what cannot be stored, is counted by its name; the event goes on without it."""
+
+        class Broken:
+            @hookimpl
+            def enrich_event(self, event):
+                if isinstance(answer, Exception):
+                    raise answer
+                return answer
+
+        stored = emit_one(make_emitter(Broken()))
+
+        assert stored.context == Context()
+        until(lambda: counted(outbox) == {LedgerKey(Reason.ENRICH_FAILED, "Broken#1", "user.created"): 1})
+        assert "plugin='Broken#1'" in logged()
+        assert SECRET not in logged()
+
+    def test_filter(self, make_emitter, outbox):
+        """A hook that says False drops the event; the ledger has the plugin's name. Any other answer keeps it."""
+
+        class Gdpr:
+            @hookimpl
+            def filter_event(self, event):
+                return {"u1": False, "u2": True, "u3": None, "u4": 0}[event.user_id]
+
+        emitter = make_emitter(Gdpr())
+
+        stored = emitter.emit_sync([sample_event(user_id=f"u{n}") for n in (1, 2, 3, 4)])
+
+        assert [event and event.user_id for event in stored] == [None, "u2", "u3", "u4"]
+        until(lambda: counted(outbox) == {LedgerKey(Reason.FILTERED, "Gdpr#1", "user.created"): 1})
+
+    def test_filter_sees_the_enriched_event(self, make_emitter):
+        """Filters are asked last: about the event as it would be stored."""
+
+        class Geo:
+            @hookimpl
+            def enrich_event(self, event):
+                return {"country": "fr"}
+
+        class Border:
+            @hookimpl
+            def filter_event(self, event):
+                return event.context.country != "fr" or event.context.ip is not None
+
+        assert emit_one(make_emitter(Geo(), Border(), context_fields=[]), context=Context(ip="192.0.2.1")) is None
+
+    def test_filter_that_raises(self, make_emitter, outbox, logged):
+        """When a filter raises, the event is kept and nothing leaves: every delivery is held as a dead letter."""
+
+        class Broken:
+            @hookimpl
+            def filter_event(self, event):
+                raise ValueError(SECRET)
+
+        stored = emit_one(make_emitter(Broken(), routes=[Route("crm", everything), Route("off", everything, False)]))
+
+        assert stored.sequence == 1
+        deliveries = outbox.deliveries()
+        assert [(d.sink, d.state) for d in deliveries] == [("crm", "dead"), ("off", "dead")]
+        assert deliveries[0].reason == "held: filter_event of the plugin 'Broken#1' raised ValueError"
+        until(lambda: counted(outbox) == {LedgerKey(Reason.FILTER_FAILED, "Broken#1", "user.created"): 1})
+        assert SECRET not in logged()
+
+    def test_filters_all_have_a_say(self, make_emitter):
+        """An event that one filter drops is dropped, though another has raised."""
+
+        class Drops:
+            @hookimpl
+            def filter_event(self, event):
+                return False
+
+        class Raises:
+            @hookimpl
+            def filter_event(self, event):
+                raise ValueError
+
+        assert emit_one(make_emitter(Drops(), Raises())) is None
+
+    def test_emitted(self, make_emitter, outbox, logged):
+        """Listeners are told after the commit, each one, though another raises; the failure is counted by name."""
+        told = []
+
+        class Listener:
+            @hookimpl
+            def event_emitted(self, event):
+                told.append((event.sequence, outbox.event(event.id) is not None))
+
+        class Broken:
+            @hookimpl
+            def event_emitted(self, event):
+                raise ValueError(SECRET)
+
+        emitter = make_emitter(Listener(), Broken())
+        emit_one(emitter)
+        emitter.stop()
+
+        assert told == [(1, True)]
+        assert emitter.ledger.peek() | counted(outbox) == {
+            LedgerKey(Reason.LISTENER_FAILED, "Broken#2", "user.created"): 1
+        }
+        assert SECRET not in logged()
+
+    def test_a_hook_that_exits(self, make_emitter, outbox, logged):
+        """A hook that ends the process ends nothing: its event is counted as lost, and the next one is stored."""
+
+        class Exits:
+            @hookimpl
+            def enrich_event(self, event):
+                if event.user_id == "u1":
+                    sys.exit(SECRET)
+
+        emitter = make_emitter(Exits())
+
+        assert emit_one(emitter, user_id="u1") is None
+        assert emit_one(emitter, user_id="u2").sequence == 1
+        assert counted(outbox) == {LedgerKey(Reason.LOST, "", "user.created"): 1}
+        assert SECRET not in logged()
+
+    def test_a_hook_that_emits(self, make_emitter, outbox):
+        """A hook may emit too: it does not wait for itself, and its event is stored after the one it was told of."""
+        told = []
+
+        class Echo:
+            @hookimpl
+            def event_emitted(self, event):
+                if event.type == "user.created":
+                    told.extend(emitter.emit_sync([sample_event("session.created")]))
+                    told.extend(asyncio.run(emitter.emit([sample_event("session.created")])))
+
+        emitter = make_emitter(Echo(), append_timeout=30)
+        emit_one(emitter)
+
+        until(lambda: outbox.counts()[0] == 3)
+        assert told == [None, None]
+        assert Reason.LATE not in {key.reason for key in emitter.ledger.peek() | counted(outbox)}
+
+
+class TestTrouble:
+    @pytest.mark.anyio
+    async def test_late(self, make_emitter, outbox, locked, logged):
+        """While the outbox is locked emit returns at its deadline; the event is counted as late, and stored afterwards."""
+        emitter = make_emitter(append_timeout=0.1)
+
+        with locked():
+            start = time.monotonic()
+            assert await emitter.emit([sample_event(), sample_event()]) == [None, None]
+            took = time.monotonic() - start
+
+        assert 0.1 <= took < 0.1 + MARGIN
+        until(lambda: outbox.counts()[0] == 2)
+        until(lambda: counted(outbox) == {LedgerKey(Reason.LATE, "", "user.created"): 2})
+        assert logged().count("The outbox is not available; events wait in memory.") == 1
+
+    def test_late_sync(self, make_emitter, outbox, locked):
+        """The same without an event loop: however many events, the deadline is one."""
+        emitter = make_emitter(append_timeout=0.1)
+
+        with locked():
+            start = time.monotonic()
+            assert emitter.emit_sync([sample_event() for _ in range(5)]) == [None] * 5
+            took = time.monotonic() - start
+
+        assert 0.1 <= took < 0.1 + MARGIN
+        until(lambda: outbox.counts()[0] == 5)
+
+    def test_a_slow_hook(self, make_emitter, outbox):
+        """A hook that takes its time costs a caller no more than the deadline."""
+        going_on = threading.Event()
+
+        class Slow:
+            @hookimpl
+            def enrich_event(self, event):
+                going_on.wait(10)
+
+        emitter = make_emitter(Slow(), append_timeout=0.05)
+
+        start = time.monotonic()
+        assert emit_one(emitter) is None
+        took = time.monotonic() - start
+        going_on.set()
+
+        assert took < 0.05 + MARGIN
+        until(lambda: outbox.counts()[0] == 1)
+
+    def test_lost(self, make_emitter, tmp_path, logged):
+        """A store that refuses for good: the event is counted as lost, and an error says so with its id and no more."""
+
+        class Refusing(SqliteOutbox):
+            def append(self, entries):
+                raise OutboxError("the outbox events.db is damaged")
+
+        emitter = make_emitter(outbox=Refusing(tmp_path / "other.db"))
+        event = sample_event(user_id="somebody@example.com")
+
+        assert emitter.emit_sync([event]) == [None]
+
+        assert f"event_id='{event.id}' error='the outbox events.db is damaged'" in logged()
+        assert "somebody" not in logged()
+        emitter.stop()
+        assert counted(emitter.outbox) == {LedgerKey(Reason.LOST, "", "user.created"): 1}
+        emitter.outbox.close()
+
+    @pytest.mark.parametrize("error", [OutboxError("refused"), KeyError(SECRET)], ids=repr)
+    def test_one_bad_event(self, make_emitter, tmp_path, logged, error):
+        """One event that the store does not take costs none of those that were to be stored with it."""
+
+        class Particular(SqliteOutbox):
+            def append(self, entries):
+                if any(entry.event.user_id == "bad" for entry in entries):
+                    raise error
+                return super().append(entries)
+
+        emitter = make_emitter(outbox=Particular(tmp_path / "other.db"))
+
+        stored = emitter.emit_sync([sample_event(user_id=name) for name in ("a", "bad", "b")])
+
+        assert [event and (event.user_id, event.sequence) for event in stored] == [("a", 1), None, ("b", 2)]
+        until(lambda: counted(emitter.outbox) == {LedgerKey(Reason.LOST, "", "user.created"): 1})
+        assert SECRET not in logged()
+        emitter.stop()
+        emitter.outbox.close()
+
+    def test_too_many(self, make_emitter, outbox, locked, monkeypatch, logged):
+        """When too many events wait, the newest are lost at once, counted and told; those that wait are stored."""
+        monkeypatch.setattr(emit, "_MAX_WAITING", 3)
+        emitter = make_emitter()
+
+        with locked():
+            first = emitter.submit([sample_event()])
+            until(lambda: emitter._writer.jobs)
+            futures = first + emitter.submit([sample_event() for _ in range(5)])
+
+        stored = [future.result(5) for future in futures]
+        assert [event.sequence if event else None for event in stored] == [1, 2, 3, 4, None, None]
+        until(lambda: counted(outbox) == {LedgerKey(Reason.LOST, "", "user.created"): 2})
+        assert "error='too many events wait for the outbox'" in logged()
+
+
+class TestEnd:
+    def test_stop(self, make_emitter, outbox):
+        """What waits is stored before stop returns; calling it again changes nothing; a later event is stored too."""
+        emitter = make_emitter()
+        emitter.submit([sample_event() for _ in range(1200)])
+
+        emitter.stop()
+        assert outbox.counts()[0] == 1200
+        emitter.stop()
+
+        assert emit_one(emitter).sequence == 1201
+
+    def test_stop_before_anything(self, make_emitter, tmp_path):
+        """Stopping what never began touches nothing."""
+        make_emitter().stop()
+
+        assert list(tmp_path.iterdir()) == []
+
+    def test_stop_while_locked(self, make_emitter, outbox, locked, logged):
+        """stop waits no longer than it was told; what could not be stored by then is counted as lost, not forgotten."""
+        emitter = make_emitter()
+
+        with locked():
+            (future,) = emitter.submit([sample_event()])
+            start = time.monotonic()
+            emitter.stop(timeout=0.1)
+            took = time.monotonic() - start
+
+        assert took < 0.1 + MARGIN
+        assert future.result(0) is None
+        assert "An event is lost" in logged()
+        emitter.stop()
+        assert counted(outbox) == {LedgerKey(Reason.LOST, "", "user.created"): 1}
+
+    def test_stop_waits_for_the_lock(self, make_emitter, outbox, locked):
+        """A lock that goes in time costs nothing."""
+        emitter = make_emitter()
+
+        with locked():
+            emitter.submit([sample_event()])
+            ending = threading.Thread(target=emitter.stop, kwargs={"timeout": 10})
+            ending.start()
+            time.sleep(0.05)
+        ending.join()
+
+        assert outbox.counts()[0] == 1
+
+    def test_stop_while_others_emit(self, make_emitter, outbox):
+        """Events that arrive while somebody stops again and again are all stored."""
+        emitter = make_emitter(append_timeout=10)
+
+        def emit_many(_):
+            return [emit_one(emitter) for _ in range(50)]
+
+        with ThreadPoolExecutor(4) as threads:
+            emitting = [threads.submit(emit_many, n) for n in range(4)]
+            while not all(future.done() for future in emitting):
+                emitter.stop()
+            stored = [event for future in emitting for event in future.result()]
+
+        assert sorted(event.sequence for event in stored) == list(range(1, 201))
+        assert outbox.counts()[0] == 200
+
+    def test_fork(self, make_emitter, outbox, in_child):
+        """After a fork the child stores its own events, from several threads at once; the parent goes on."""
+        emitter = make_emitter(append_timeout=10)
+        emit_one(emitter)
+
+        def emit_from_threads():
+            with ThreadPoolExecutor(4) as threads:
+                return sorted(event.sequence for event in threads.map(lambda _: emit_one(emitter), range(8)))
+
+        child = json.loads(in_child(emit_from_threads))
+
+        assert child == list(range(2, 10))
+        assert emit_one(emitter).sequence == 10
+
+    def test_fork_with_a_full_queue(self, make_emitter, outbox, locked, in_child):
+        """What waits in the parent at a fork is stored by the parent, once; the child's stop leaves it alone."""
+        emitter = make_emitter()
+
+        with locked():
+            emitter.submit([sample_event(user_id="parent")])
+            until(lambda: emitter._writer.jobs)
+            in_child(emitter.stop)
+
+        until(lambda: outbox.counts()[0] == 1)
+        assert in_child(lambda: emit_one(emitter, user_id="child").sequence) == "2"
+        assert [event.user_id for event in outbox.events()] == ["parent", "child"]
+
+    def test_exit(self, tmp_path):
+        """A process that ends stores what waits, and what is emitted while it ends; its thread does not keep it alive."""
+        code = """
+import atexit, sys
+from supertokens_events.testing import sample_event
+def last():
+    print(emitter.emit_sync([sample_event(user_id="last")])[0].sequence)
+atexit.register(last)  # runs after the emitter has stopped
+from supertokens_events.emit import Emitter, Route
+from supertokens_events.outbox import SqliteOutbox
+from supertokens_events.plugins import load_plugins
+from supertokens_events.subscription import Patterns
+emitter = Emitter(SqliteOutbox(sys.argv[1]), load_plugins(disable="*"), [], captured=Patterns(["*"]))
+emitter.submit([sample_event() for _ in range(700)])
+"""
+        command = [sys.executable, "-c", code, str(tmp_path / "events.db")]
+        process = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+
+        assert (process.stdout, process.stderr) == ("701\n", "")
+
+    def test_no_more_threads(self, make_emitter, outbox, monkeypatch):
+        """Where the interpreter starts no more threads, an event is stored by its caller, and the last one by nobody else."""
+
+        def refuse(_thread):
+            raise RuntimeError("can't create new thread at interpreter shutdown")
+
+        monkeypatch.setattr(threading.Thread, "start", refuse)
+
+        assert emit_one(make_emitter()).sequence == 1
+
+
+@pytest.mark.parametrize("level", [logging.INFO, logging.WARNING])
+def test_quiet(make_emitter, caplog, level):
+    """An app that logs at INFO hears nothing from us while all is well."""
+    caplog.set_level(level, logger="supertokens_events")
+
+    emit_one(make_emitter())
+
+    assert caplog.records == []

@@ -1,0 +1,26 @@
+"""A Flask app with SuperTokens' middleware and two routes of its own."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from flask import Flask, jsonify
+from supertokens_python.framework.flask import Middleware
+from supertokens_python.recipe.session.syncio import revoke_all_sessions_for_user
+
+from apps.inside import what_is_left
+
+
+def make_app() -> Any:
+    app = Flask(__name__)
+    Middleware(app)
+
+    @app.get("/app/left")
+    def left() -> Any:
+        return jsonify(what_is_left())
+
+    @app.post("/app/ban/<user_id>")
+    def ban(user_id: str) -> Any:
+        return jsonify(revoke_all_sessions_for_user(user_id))
+
+    return app

@@ -1,0 +1,285 @@
+"""Never a secret: what people and apps keep to themselves is in no event, file, log line, ``repr`` or answer of the command."""
+
+from __future__ import annotations
+
+import base64
+import inspect
+import logging
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from urllib.parse import quote
+
+import anyio
+import pytest
+from supertokens_python.recipe.session.asyncio import create_new_session_without_request_response
+from supertokens_python.types import RecipeUserId
+
+from apps.browser import EMAIL, Browser
+from apps.receiver import receiver
+from apps.stored import stored_events
+from apps.trouble import extra_capture
+from supertokens_events import Events, hookimpl
+from supertokens_events.capture.recipe import Fact
+from supertokens_events.catalog.user import Method, UserSignedIn
+from supertokens_events.config import ConfigurationError
+
+WEBHOOK_KEY = base64.b64encode(b"canary webhook key of 32 bytes!!").decode()
+HEADER = "Bearer canary-header-of-the-webhook"
+
+
+class Leaky:
+    """A plugin with an exception in whose text there is a secret, such as libraries throw."""
+
+    @hookimpl
+    def enrich_event(self, event):
+        raise RuntimeError("login failed for password canary-first-Pa55word")
+
+
+def live(browser: Browser, app) -> dict[str, str]:
+    """A story with everything that has a secret in it; returns the secrets, named."""
+    secrets = {name: f"canary-{name}-Pa55word" for name in ("first", "wrong", "second", "third")}
+    browser.sign_up(EMAIL, secrets["first"])
+    user_id = browser.answers[0].json()["user"]["id"]
+    browser.sign_in(EMAIL, secrets["wrong"])
+    browser.sign_in(EMAIL, secrets["first"])
+    browser.forgot_password()
+    browser.reset_password("canary-invalid-token", secrets["second"])
+    browser.reset_password(app.mailbox.token, secrets["second"])
+    old = browser.refresh_token
+    for _ in range(2):
+        browser.refresh()
+    browser.send("GET", "/app/left", token=browser.access_token)
+    app.core.fail_next("/recipe/signin")
+    browser.sign_in(EMAIL, secrets["third"])
+    browser.send("POST", "/auth/signout?canary=canary-query-parameter", token=browser.access_token)
+    browser.refresh_token = old
+    browser.refresh()
+    payload, data = {"canary": "canary-token-payload"}, {"canary": "canary-session-data"}
+    new_session = create_new_session_without_request_response("public", RecipeUserId(user_id), payload, data)
+    tokens = anyio.run(lambda: new_session).get_all_session_tokens_dangerously()
+    return {
+        **secrets,
+        "reset token": app.mailbox.token,
+        "invalid reset token": "canary-invalid-token",
+        "query": "canary-query-parameter",
+        "payload": "canary-token-payload",
+        "session data": "canary-session-data",
+        **{f"backend's {name}": value for name, value in tokens.items() if isinstance(value, str) and len(value) > 20},
+        **exchanged(browser),
+        "webhook key": WEBHOOK_KEY,
+        "webhook header": HEADER,
+    }
+
+
+def exchanged(browser: Browser) -> dict[str, str]:
+    """Every token and cookie that went one way or the other."""
+    found: dict[str, str] = {}
+    for number, answer in enumerate(browser.answers):
+        sent, got = answer.request.headers, answer.headers
+        named = [("authorization", sent.get("authorization", "").removeprefix("Bearer "))]
+        named += [
+            (name, got.get(name, "")) for name in ("st-access-token", "st-refresh-token", "front-token", "anti-csrf")
+        ]
+        named += [(f"cookie {name}", value) for name, value in answer.cookies.items()]
+        found |= {f"{name} {number}": value for name, value in named if value not in ("", "remove")}
+    return found
+
+
+def forms(secret: str) -> Iterator[bytes]:
+    """A secret as it may turn up: as it is, quoted, encoded, and the telling parts of a JWT alone."""
+    parts = secret.split(".")[1:] if re.fullmatch(r"eyJ[\w-]+\.[\w-]+\.[\w-]+", secret) else []
+    for text in (secret, *parts):
+        yield from (
+            text.encode(),
+            quote(text, safe="").encode(),
+            base64.b64encode(text.encode()),
+            text.encode().hex().encode(),
+        )
+
+
+def leaks(secrets: Mapping[str, str], places: Mapping[str, bytes]) -> set[tuple[str, str]]:
+    """Which secret is in which place, in capitals or not: an e-mail address, for one, is kept in lower case."""
+    lower = {place: content.lower() for place, content in places.items()}
+    return {
+        (name, place)
+        for name, secret in secrets.items()
+        for form in forms(secret)
+        for place, content in lower.items()
+        if form.lower() in content
+    }
+
+
+def on_disk(folder: Path) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in folder.iterdir() if path.is_file() and path.suffix != ".toml"}
+
+
+def in_log(records: list[logging.LogRecord]) -> bytes:
+    """All that any formatter could make of our records."""
+    ours = [record for record in records if record.name.startswith("supertokens_events")]
+    assert {record.levelname for record in ours} >= {"DEBUG", "ERROR"}
+    return "\n".join(repr(vars(record)) + record.getMessage() + repr(record.exc_info) for record in ours).encode()
+
+
+def in_reprs(events: Events) -> bytes:
+    sinks = [config.build() for config in events.settings.sinks.values()]
+    stored = events.outbox.events(limit=1_000)
+    things = [
+        events,
+        events.settings,
+        events.emitter,
+        events.outbox,
+        events.plugins,
+        *sinks,
+        *(sink.settings for sink in sinks),
+    ]
+    things += [
+        *stored,
+        *stored_events(events),
+        *events.outbox.deliveries(limit=1_000),
+        *events.outbox.ledger(),
+        *events.outbox.status(),
+    ]
+    claim = events.outbox.claim("audit", 1, 0.0)
+    return "\n".join(f"{thing!r} {thing}" for thing in [*things, *claim]).encode()
+
+
+def from_command(folder: Path, event_id: str) -> bytes:
+    """What the command line says, as people and as programs read it."""
+    commands = ["check", "status", "events", f"events {event_id}", "deliveries"]
+    said = b""
+    for command in [*commands, "check --json", "events --json", "deliveries --json"]:
+        arguments = [
+            sys.executable,
+            "-m",
+            "supertokens_events",
+            "--config",
+            "supertokens-events.toml",
+            *command.split(),
+        ]
+        done = subprocess.run(
+            arguments, cwd=folder, capture_output=True, env={**os.environ, "COLUMNS": "10000"}, check=False
+        )
+        assert done.returncode in {0, 1}, done.stderr
+        said += done.stdout + done.stderr
+    return said
+
+
+CONFIGURATION = """
+[outbox]
+url = "sqlite:events.db"
+[capture]
+events = ["*"]
+[dispatcher]
+run = "off"
+[sinks.audit]
+type = "file"
+events = ["*"]
+path = "{folder}/audit.jsonl"
+[sinks.crm]
+type = "webhook"
+events = ["*"]
+url = "{url}"
+secret = {{ env = "CANARY_SECRET" }}
+headers = {{ authorization = {{ env = "CANARY_HEADER" }} }}
+allow_http = true
+allow_networks = ["127.0.0.0/8"]
+"""
+
+
+@pytest.fixture
+def lived(run_app, tmp_path, caplog, monkeypatch):
+    """Lives the story and returns its secrets and every place where one could have ended up."""
+
+    def live_it(auth_mode, *, commands=False):
+        for logger in ("supertokens_events", "supertokens_events_file", "supertokens_events_webhook"):
+            caplog.set_level(logging.DEBUG, logger)
+        monkeypatch.setenv("CANARY_SECRET", f"whsec_{WEBHOOK_KEY}")
+        monkeypatch.setenv("CANARY_HEADER", HEADER)
+        with receiver() as crm:
+            (tmp_path / "supertokens-events.toml").write_text(CONFIGURATION.format(folder=tmp_path, url=crm.url))
+            events = Events.from_toml(tmp_path / "supertokens-events.toml", plugins=[Leaky()])
+            csrf = "VIA_TOKEN" if auth_mode == "cookie" else "NONE"
+            with run_app("fastapi", events, anti_csrf=csrf) as app, app.browser(auth_mode=auth_mode) as browser:
+                secrets = live(browser, app)
+            anyio.run(events.dispatcher().run_until_empty)
+        places = {
+            **on_disk(tmp_path),
+            "log": in_log(caplog.records),
+            "reprs": in_reprs(events),
+            "webhook bodies": b"\n".join(body for _, body in crm.received),
+            "webhook headers": repr(
+                [{**head, "authorization": head["authorization"].replace(HEADER, "")} for head, _ in crm.received]
+            ).encode(),
+        }
+        if commands:
+            places["command"] = from_command(tmp_path, stored_events(events)[0].id)
+        events.stop()
+        return secrets, places
+
+    return live_it
+
+
+@pytest.mark.parametrize(("auth_mode", "commands"), [("header", True), ("cookie", False)])
+def test_no_secret_leaves(auth_mode, commands, lived):
+    """No password, token, cookie, link or key of a whole life with the app can be found anywhere that we write or speak."""
+    secrets, places = lived(auth_mode, commands=commands)
+
+    assert leaks(secrets, places) == set()
+    assert set(places) > {
+        "events.db",
+        "events.db-wal",
+        "audit.jsonl",
+        "log",
+        "reprs",
+        "webhook bodies",
+        "webhook headers",
+    }
+    assert EMAIL.encode() in places["events.db"] + places["events.db-wal"]
+    assert all(EMAIL.encode() in places[place] for place in ("audit.jsonl", "webhook bodies", "reprs"))
+    assert len(secrets) > 30
+    assert min(map(len, secrets.values())) > 16
+
+
+def test_the_search_finds_a_leak(lived):
+    """Were a capture function to take a password, the search above would find it wherever events go."""
+
+    def leak(password):
+        return Fact(UserSignedIn(method=Method.EMAILPASSWORD, recipe_user_id=password))
+
+    with extra_capture(leak, **inspect.signature(leak).parameters):
+        secrets, places = lived("header")
+
+    found = leaks(secrets, places)
+    assert {name for name, _ in found} == {"first", "wrong", "second", "third"}
+    assert {place for _, place in found} >= {"audit.jsonl", "webhook bodies", "reprs"}
+    assert {place for _, place in found} & {"events.db", "events.db-wal"}
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("secret", "canary-not-a-key"),
+        ("secret", "whsec_canary"),
+        ("headers", {"host": "canary"}),
+        ("headers", {"x-key": "canary\n"}),
+    ],
+)
+def test_a_wrong_setting_is_not_repeated(key, value, make_events):
+    """An error about a setting that can be a secret names its key and keeps its value to itself."""
+    crm = {
+        "type": "webhook",
+        "events": ["*"],
+        "url": "https://example.com",
+        "secret": f"whsec_{WEBHOOK_KEY}",
+        key: value,
+    }
+
+    with pytest.raises(ConfigurationError) as error:
+        make_events(sinks={"crm": crm})
+
+    assert f"sinks.crm.{key}" in str(error.value)
+    assert "canary" not in f"{error.value} {error.value!r}"
