@@ -50,6 +50,16 @@ def tests(session: nox.Session) -> None:
 
 
 @nox.session
+@nox.parametrize("minor", ["0.27", "0.28", "0.29", "0.30", "0.31"])
+def sdk(session: nox.Session, minor: str) -> None:
+    """The flows that exist there, with one minor version of supertokens-python: `nox -s "sdk(minor='0.29')"`."""
+    install(session, "test", *PACKAGES)
+    session.install(f"supertokens-python=={minor}.*")
+    flows = session.posargs or ["tests/flows", "tests/test_flows.py", "tests/test_story.py"]
+    session.run("pytest", "-n", "auto", "--maxprocesses", "4", "--dist", "worksteal", *flows)
+
+
+@nox.session
 def lint(session: nox.Session) -> None:
     """The style, the format, and who may import whom."""
     install(session, "lint")

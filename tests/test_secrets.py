@@ -6,12 +6,9 @@ import base64
 import inspect
 import logging
 import os
-import re
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping
 from pathlib import Path
-from urllib.parse import quote
 
 import anyio
 import pytest
@@ -19,6 +16,7 @@ from supertokens_python.recipe.session.asyncio import create_new_session_without
 from supertokens_python.types import RecipeUserId
 
 from apps.browser import EMAIL, Browser
+from apps.canary import leaks
 from apps.receiver import receiver
 from apps.stored import stored_events
 from apps.trouble import extra_capture
@@ -87,30 +85,6 @@ def exchanged(browser: Browser) -> dict[str, str]:
         named += [(f"cookie {name}", value) for name, value in answer.cookies.items()]
         found |= {f"{name} {number}": value for name, value in named if value not in ("", "remove")}
     return found
-
-
-def forms(secret: str) -> Iterator[bytes]:
-    """A secret as it may turn up: as it is, quoted, encoded, and the telling parts of a JWT alone."""
-    parts = secret.split(".")[1:] if re.fullmatch(r"eyJ[\w-]+\.[\w-]+\.[\w-]+", secret) else []
-    for text in (secret, *parts):
-        yield from (
-            text.encode(),
-            quote(text, safe="").encode(),
-            base64.b64encode(text.encode()),
-            text.encode().hex().encode(),
-        )
-
-
-def leaks(secrets: Mapping[str, str], places: Mapping[str, bytes]) -> set[tuple[str, str]]:
-    """Which secret is in which place, in capitals or not: an e-mail address, for one, is kept in lower case."""
-    lower = {place: content.lower() for place, content in places.items()}
-    return {
-        (name, place)
-        for name, secret in secrets.items()
-        for form in forms(secret)
-        for place, content in lower.items()
-        if form.lower() in content
-    }
 
 
 def on_disk(folder: Path) -> dict[str, bytes]:

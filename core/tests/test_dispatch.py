@@ -285,7 +285,17 @@ class TestBrokenSinks:
             ([Delivered("200")], "the detail of an outcome is a mapping of text to JSON values"),
             ([Delivered({(1, 2): 3})], "the detail of an outcome is a mapping of text to JSON values"),
         ],
-        ids=str,
+        ids=[
+            "none",
+            "too many",
+            "nothing",
+            "an iterator",
+            "a bool",
+            "a class",
+            "after a text",
+            "detail a text",
+            "a tuple key",
+        ],
     )
     async def test_wrong_answer(self, deliver, append, outbox, ledger, answer, reason):
         """An answer that cannot be written down is told as what was expected."""

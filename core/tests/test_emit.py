@@ -272,7 +272,9 @@ class TestHooks:
         assert answers == [f"r{number}" for number in range(20)]
 
     @pytest.mark.parametrize(
-        "answer", [KeyError(SECRET), "text", {"ip": 5}, {"x": object()}, {"x": "\ud800"}], ids=repr
+        "answer",
+        [KeyError(SECRET), "text", {"ip": 5}, {"x": object()}, {"x": "\ud800"}],
+        ids=["raises", "a text", "a number", "an object", "a lone surrogate"],
     )
     def test_enrich_that_fails(self, make_emitter, outbox, logged, answer):
         """A hook that raises, or adds what cannot be stored, is counted by its name; the event goes on without it."""

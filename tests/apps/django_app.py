@@ -1,4 +1,4 @@
-"""A Django project in one module, with SuperTokens' middleware and two views of its own, for WSGI and for ASGI."""
+"""A Django project in one module, with SuperTokens' middleware and three views of its own, for WSGI and for ASGI."""
 
 from __future__ import annotations
 
@@ -13,6 +13,8 @@ from django.urls import path
 from django.views.decorators.csrf import csrf_exempt
 from supertokens_python.recipe.session import asyncio as sessions
 from supertokens_python.recipe.session import syncio as sessions_sync
+from supertokens_python.recipe.session.framework.django.asyncio import verify_session as verify_session_async
+from supertokens_python.recipe.session.framework.django.syncio import verify_session
 
 from apps.inside import what_is_left
 
@@ -35,11 +37,23 @@ async def ban_async(request: Any, user_id: str) -> Any:
     return JsonResponse(await sessions.revoke_all_sessions_for_user(user_id), safe=False)
 
 
+@verify_session()
+def me(request: Any) -> Any:
+    return JsonResponse({"user_id": request.supertokens.get_user_id()})
+
+
+@verify_session_async()
+async def me_async(request: Any) -> Any:
+    return JsonResponse({"user_id": request.supertokens.get_user_id()})
+
+
 urlpatterns = [
     path("app/left", left),
     path("app/ban/<user_id>", ban),
+    path("app/me", me),
     path("async/left", left_async),
     path("async/ban/<user_id>", ban_async),
+    path("async/me", me_async),
 ]
 
 

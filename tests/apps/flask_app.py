@@ -1,11 +1,12 @@
-"""A Flask app with SuperTokens' middleware and two routes of its own."""
+"""A Flask app with SuperTokens' middleware and three routes of its own."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from flask import Flask, jsonify
+from flask import Flask, g, jsonify
 from supertokens_python.framework.flask import Middleware
+from supertokens_python.recipe.session.framework.flask import verify_session
 from supertokens_python.recipe.session.syncio import revoke_all_sessions_for_user
 
 from apps.inside import what_is_left
@@ -22,5 +23,10 @@ def make_app() -> Any:
     @app.post("/app/ban/<user_id>")
     def ban(user_id: str) -> Any:
         return jsonify(revoke_all_sessions_for_user(user_id))
+
+    @app.get("/app/me")
+    @verify_session()
+    def me() -> Any:
+        return jsonify({"user_id": g.supertokens.get_user_id()})
 
     return app

@@ -7,44 +7,45 @@ A table of :class:`Flow` rows is run by :func:`rows` and the fixture ``play``:
     @pytest.mark.parametrize(("flow", "entry"), rows(FLOWS))
     def test_flow(flow, entry, play): ...
 
-A flow of a backend is run twice, by the SDK's ``asyncio`` functions and by its ``syncio`` ones.
+A flow of the frontend API is run in each framework of :data:`API`, one of a backend by the SDK's ``asyncio`` functions
+and by its ``syncio`` ones. After each flow :meth:`World.leaked` searches wherever a secret could have ended up.
 """
 
 from __future__ import annotations
 
 import asyncio
 import json
+import logging
+import sqlite3
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from functools import cache
 from importlib import import_module
+from inspect import signature
 from pathlib import Path
 from types import ModuleType
-from typing import Annotated, Any
+from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
+import anyio
 import httpx
 import pytest
-from fastapi import Depends, FastAPI
-from supertokens_python.framework.fastapi import get_middleware
-from supertokens_python.recipe.session import SessionContainer
-from supertokens_python.recipe.session.framework.fastapi import verify_session
 
+from apps.canary import LONG, leaks, secrets_in, secrets_in_headers
 from apps.running import configuration
 from apps.sdk import WAYS, started
+from apps.servers import FRAMEWORKS
 from apps.stored import counted, stored_events
 from core_double import CoreDouble
 from supertokens_events import Event, Events, hookimpl
 
-API = ("api",)
+API = ("fastapi", "flask", "django-wsgi")
 BACKEND = ("asyncio", "syncio")
 
 ADA = "ada@example.com"
 BOB = "bob@example.com"
 PASSWORD = "right-Pa55word"
-
-SECRET_FIELDS = ("user_input_code", "link_code", "device_id", "pre_auth_session_id", "token", "link")
 
 Step = Callable[["World"], Any]
 RecipeMaker = Callable[["World"], Any]
@@ -130,16 +131,20 @@ class World:
     ``w.backend.passwordless.create_code(…)`` calls a backend function of the SDK as the flow's entry point asks for.
     """
 
-    def __init__(self, core: CoreDouble, events: Events, entry: str) -> None:
+    def __init__(self, core: CoreDouble, events: Events, entry: str, folder: Path) -> None:
         self.core = core
         self.events = events
+        self.folder = folder
+        self.framework = entry if entry in FRAMEWORKS else API[0]
         self.style = "syncio" if entry == "syncio" else "asyncio"
         self.backend = Backend(self)
         self.post = Post()
         self.access_token = ""
         self.answer: Any = None
         self.response: httpx.Response | None = None
+        self.responses: list[httpx.Response] = []
         self.secrets: set[str] = set()
+        self.log = Log()
         self._start = 0
 
     # The frontend
@@ -148,17 +153,16 @@ class World:
         """One request to the SDK's frontend API; the answer's JSON. Its access token is kept for ``session=True``."""
         if session:
             headers["authorization"] = f"Bearer {self.access_token}"
-        answer = asyncio.run(_request(method, path, body, {"st-auth-mode": "header", "rid": "anti-csrf", **headers}))
+        headers = {"st-auth-mode": "header", "rid": "anti-csrf", **headers}
+        answer = _request(self.framework, method, path, body, headers)
         self.response = answer
+        self.responses.append(answer)
         self.access_token = answer.headers.get("st-access-token") or self.access_token
-        self.secrets |= {
-            answer.headers.get(name, "") for name in ("st-access-token", "st-refresh-token", "front-token")
-        }
         self.answer = (
             answer.json() if answer.headers.get("content-type", "").startswith("application/json") else answer.text
         )
-        if isinstance(self.answer, dict):
-            self.secrets |= {self.answer[name] for name in ("deviceId", "preAuthSessionId") if name in self.answer}
+        self.secrets |= {*secrets_in_headers(answer.request.headers), *secrets_in_headers(answer.headers)}
+        self.secrets |= {secret for spoken in (path, body, self.answer) for secret in secrets_in(spoken)}
         return self.answer
 
     def form(self, path: str, *, session: bool = False, extra: Mapping[str, Any] | None = None, **fields: str) -> Any:
@@ -172,13 +176,8 @@ class World:
         """Call a backend function of the SDK as its entry point asks for, and return what it returns."""
         if asyncio.iscoroutinefunction(function):
             return asyncio.run(function(*arguments, **named))
-        loop = asyncio.new_event_loop()  # `syncio` takes the thread's loop, and would leave one of its own behind
-        asyncio.set_event_loop(loop)
-        try:
+        with _own_loop():
             return function(*arguments, **named)
-        finally:
-            asyncio.set_event_loop(None)
-            loop.close()
 
     # The events
 
@@ -191,16 +190,31 @@ class World:
         told = stored_events(self.events)[self._start :]
         return [event for event in told if event_type in (None, event.type)]
 
-    def leaked(self) -> set[str]:
-        """Which secrets, short ones as a whole value and long ones anywhere, are in a stored event."""
-        bodies = [stored.body.decode() for stored in self.events.outbox.events(limit=1_000) if stored.body]
+    def all_secrets(self) -> set[str]:
+        """All that went one way or the other and that nobody else may know, as far as names tell; and what steps added."""
+        return {secret for secret in [*self.secrets, *self.post.secrets(), PASSWORD] if secret}
+
+    def leaked(self) -> set[tuple[str, str]]:
+        """Which secret is where: short ones as a whole value of an event, long ones anywhere that we write or speak.
+
+        What is to be delivered is delivered first.
+        """
+        if self.events.settings.sinks:
+            anyio.run(self.events.dispatcher().run_until_empty)
+        secrets = self.all_secrets()
+        bodies = [stored.body for stored in self.events.outbox.events(limit=1_000) if stored.body]
         values = {value for body in bodies for value in _leaves(json.loads(body))}
-        secrets = {secret for secret in [*self.secrets, *self.post.secrets(), PASSWORD] if secret}
-        return {
-            secret
-            for secret in secrets
-            if secret in values or (len(secret) > 10 and any(secret in body for body in bodies))
-        }
+        return {(secret, "events") for secret in secrets & values} | leaks(
+            {secret: secret for secret in secrets if len(secret) >= LONG}, self.places(bodies)
+        )
+
+    def places(self, bodies: Sequence[bytes]) -> dict[str, bytes]:
+        """Everything that was written, said and shown: the outbox's files before and after a checkpoint, and the rest."""
+        places = {"events": b"\n".join(bodies), "log": self.log.text.encode(), "reprs": _reprs(self.events).encode()}
+        places |= {path.name: path.read_bytes() for path in self.folder.iterdir() if path.is_file()}
+        with closing(sqlite3.connect(self.folder / "events.db")) as other:
+            other.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        return {**places, "events.db, written out": (self.folder / "events.db").read_bytes()}
 
     def trouble(self) -> dict[tuple[str, str], int]:
         """What capture counts as having gone wrong."""
@@ -233,12 +247,43 @@ class BackendModule:
         function = getattr(self._module, name)
 
         def call(*arguments: Any, **named: Any) -> Any:
+            given = signature(function).bind(*arguments, **named).arguments
+            self._world.secrets |= set(secrets_in(given))
             result = self._world.call(function, *arguments, **named)
-            found = [getattr(result, field, None) for field in SECRET_FIELDS]
-            self._world.secrets |= {value for value in found if isinstance(value, str)}
+            self._world.secrets |= set(secrets_in(result))
             return result
 
         return call
+
+
+class Log(logging.Handler):
+    """All that any formatter could make of our records, at every level."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.records: list[logging.LogRecord] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self.records.append(record)
+
+    @property
+    def text(self) -> str:
+        return "\n".join(f"{vars(record)!r} {self.format(record)}" for record in self.records)
+
+    @contextmanager
+    def kept(self) -> Iterator[None]:
+        """Keeps what our loggers say meanwhile."""
+        loggers = [logging.getLogger(f"supertokens_events{part}") for part in ("", "_file", "_webhook")]
+        before = [logger.level for logger in loggers]
+        for logger in loggers:
+            logger.setLevel(logging.DEBUG)
+            logger.addHandler(self)
+        try:
+            yield
+        finally:
+            for logger, level in zip(loggers, before, strict=True):
+                logger.setLevel(level)
+                logger.removeHandler(self)
 
 
 @contextmanager
@@ -256,13 +301,20 @@ def playing(
 
     ``wanted``: somebody would get every event.
     """
-    settings = {**configuration(folder, **tables), "sinks": {}}
+    settings = configuration(folder, **tables)
+    if not wanted:
+        settings["sinks"] = {}
     events = Events.from_dict(settings, plugins=[Wanted()] if wanted else [])
     core.reset()
-    world = World(core, events, entry)
+    world = World(core, events, entry, folder)
+    server = FRAMEWORKS[world.framework]
+    how = {"framework": server.framework, "mode": server.mode}
     try:
         attached = {"attach": attach} if attach in WAYS else {}
-        with started(core.url, [make(world) for make in recipes], events if attached else None, **attached):
+        with (
+            world.log.kept(),
+            started(core.url, [make(world) for make in recipes], events if attached else None, **attached, **how),
+        ):
             yield world
     finally:
         events.stop(timeout=5)
@@ -285,22 +337,44 @@ def no_session(w: World) -> None:
 
 
 @cache
-def _app() -> FastAPI:
+def _app(framework: str) -> Any:
     """The app outlives many ``init``: the SDK looks up its instance in every request."""
-    app = FastAPI()
-    app.add_middleware(get_middleware())
-
-    @app.get("/app/me")
-    async def me(session: Annotated[SessionContainer, Depends(verify_session())]) -> dict[str, str]:
-        return {"user_id": session.get_user_id()}
-
-    return app
+    return FRAMEWORKS[framework].make_app()
 
 
-async def _request(method: str, path: str, body: Any, headers: Mapping[str, str]) -> httpx.Response:
-    transport = httpx.ASGITransport(app=_app(), raise_app_exceptions=False)
-    async with httpx.AsyncClient(transport=transport, base_url="http://localhost") as client:
-        return await client.request(method, path, json=body, headers=dict(headers))
+def _request(framework: str, method: str, path: str, body: Any, headers: Mapping[str, str]) -> httpx.Response:
+    asked = {"method": method, "url": f"http://localhost{path}", "json": body, "headers": dict(headers)}
+    if FRAMEWORKS[framework].mode == "asgi":
+        return asyncio.run(_request_asgi(_app(framework), asked))
+    transport = httpx.WSGITransport(app=_app(framework), raise_app_exceptions=False)
+    with _own_loop(), httpx.Client(transport=transport, trust_env=False) as client:
+        return client.request(**asked)
+
+
+async def _request_asgi(app: Any, asked: Mapping[str, Any]) -> httpx.Response:
+    transport = httpx.ASGITransport(app=app, raise_app_exceptions=False)
+    async with httpx.AsyncClient(transport=transport, trust_env=False) as client:
+        return await client.request(**asked)
+
+
+@contextmanager
+def _own_loop() -> Iterator[None]:
+    """The SDK's synchronous functions take the thread's loop, and would leave one of their own behind."""
+    loop = asyncio.new_event_loop()
+    asyncio.set_event_loop(loop)
+    try:
+        yield
+    finally:
+        asyncio.set_event_loop(None)
+        loop.close()
+
+
+def _reprs(events: Events) -> str:
+    sinks = [config.build() for config in events.settings.sinks.values()]
+    outbox = events.outbox
+    things = [events, events.settings, events.emitter, outbox, events.plugins, *sinks]
+    things += [*outbox.events(limit=1_000), *stored_events(events), *outbox.deliveries(limit=1_000), *outbox.ledger()]
+    return "\n".join(f"{thing!r} {thing}" for thing in things)
 
 
 def _leaves(value: Any) -> Iterator[str]:

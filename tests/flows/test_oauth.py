@@ -46,7 +46,7 @@ GRANTED = "oauth.login.accepted, oauth.consent.accepted"
 FAILED = "oauth.authorization.failed"
 REJECTED = "oauth.login.rejected, oauth.authorization.failed"
 ISSUED = "oauth.token.issued"
-NOT_ISSUED = "oauth.token.issue.failed"
+NOT_ISSUED = "oauth.token.issue_failed"
 
 
 def delete_ada(w: World) -> None:
@@ -753,7 +753,7 @@ def test_why_there_was_no_token(given, when, reason, grant_type, world):
     """A client that gets no token is told with a reason and a grant type, each from a closed set."""
     w = played(world, given, when)
 
-    failed = w.told("oauth.token.issue.failed")[-1]
+    failed = w.told("oauth.token.issue_failed")[-1]
     assert (failed.data["reason"], failed.data["grant_type"]) == (reason, grant_type)
     assert w.leaked() == set()
 

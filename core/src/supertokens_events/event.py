@@ -124,12 +124,12 @@ class Event(BaseModel):
 
     def to_bytes(self) -> bytes:
         """The event's JSON, UTF-8, without ``sequence`` (see :func:`with_sequence`) and without absent context fields."""
-        document = self.model_dump(mode="json", exclude={"sequence", "context", "actor"})
-        data = document.pop("data")
-        document["actor"] = self.actor.model_dump(mode="json", exclude_none=True)
-        document["context"] = self.context.model_dump(mode="json", exclude_none=True)
-        document["data"] = data
-        return _to_json(document)
+        try:
+            return _to_json(self)
+        except (PydanticSerializationError, UnicodeEncodeError):
+            # A lone surrogate from a client's input must not cost the event.
+            context = Context.model_construct(**_without_surrogates(dict(self.context)))
+            return _to_json(self.model_copy(update={"context": context, "data": _without_surrogates(self.data)}))
 
     @classmethod
     def from_bytes(cls, body: bytes | str) -> Self:
@@ -142,11 +142,13 @@ def with_sequence(body: bytes, sequence: int) -> bytes:
     return body[:-1] + b',"sequence":%d}' % sequence
 
 
-def _to_json(document: dict[str, Any]) -> bytes:
-    try:
-        return to_json(document, inf_nan_mode="null")
-    except PydanticSerializationError:  # a lone surrogate from a client's input must not cost the event
-        return to_json(_without_surrogates(document), inf_nan_mode="null")
+def _to_json(event: Event) -> bytes:
+    document = event.model_dump(mode="json", exclude={"sequence", "context", "actor"})
+    data = document.pop("data")
+    document["actor"] = event.actor.model_dump(mode="json", exclude_none=True)
+    document["context"] = event.context.model_dump(mode="json", exclude_none=True)
+    document["data"] = data
+    return to_json(document, inf_nan_mode="null")
 
 
 def _without_surrogates(value: Any) -> Any:
@@ -155,7 +157,7 @@ def _without_surrogates(value: Any) -> Any:
             return _well_formed(value)
         case dict():
             return {_without_surrogates(key): _without_surrogates(item) for key, item in value.items()}
-        case list():
+        case list() | tuple() | set() | frozenset():
             return [_without_surrogates(item) for item in value]
         case _:
             return value

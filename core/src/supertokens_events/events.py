@@ -10,7 +10,6 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from pydantic import ValidationError
-from pydantic_core import to_jsonable_python
 
 from supertokens_events.config import ConfigurationError, Settings, SinkConfig, find_file, load_file, load_settings
 from supertokens_events.emit import Emitter, Route
@@ -156,13 +155,11 @@ class Events:
         try:
             if model is not None:
                 data = model.model_validate(data or {}).model_dump(mode="json", exclude_none=True)
-            # Made plain now: whatever the app does with its objects later, this is the event.
-            plain = to_jsonable_python(dict(data or {}))
-            event = Event(type=event_type, source=self.emitter.source, data=plain, **fields)
-            event.to_bytes()
+            event = Event(type=event_type, source=self.emitter.source, data=dict(data or {}), **fields)
+            # As it will be stored: whatever the app does with its objects later does not change it.
+            return Event.from_bytes(event.to_bytes())
         except ValidationError as error:
             raise ValueError(_sentence(event_type, error)) from None
-        return event
 
     # The dispatcher ------------------------------------------------------------------------------------------------
 

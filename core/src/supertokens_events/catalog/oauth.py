@@ -380,7 +380,7 @@ class OAuthTokenIssueFailed(EventData):
     backend.
     """
 
-    event_type = "oauth.token.issue.failed"
+    event_type = "oauth.token.issue_failed"
     example = {
         "reason": "invalid_client",
         "grant_type": "client_credentials",

@@ -36,6 +36,8 @@ url = "sqlite:supertokens-events.db"
 # events = ["@default"]
 # Which fields of an event's context to keep.
 # context = ["ip", "user_agent", "method", "path", "request_id", "origin"]
+# The networks of our own proxies: from them the header X-Forwarded-For is believed.
+# trusted_proxies = ["10.0.0.0/8"]
 
 [dispatcher]
 # "thread": a thread of the app delivers. "off": the app only stores; 'supertokens-events dispatch' delivers.
