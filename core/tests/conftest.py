@@ -2,7 +2,6 @@
 
 import logging
 import os
-import warnings
 
 import pytest
 from hypothesis import settings
@@ -60,9 +59,7 @@ def in_child():
 
     def call(function):
         reading, writing = os.pipe()
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", DeprecationWarning)  # that a process with threads forks is what is tested
-            pid = os.fork()
+        pid = os.fork()
         if pid == 0:
             try:
                 answer = str(function())

@@ -23,7 +23,11 @@ from supertokens_events.testing import RecordingSink, sample_event
 SECRET = "p4ssw0rd"
 PATIENCE = 5.0  # seconds until something that should happen at once counts as not happening
 
-pytestmark = pytest.mark.anyio
+# That a process with threads forks is part of what is tested.
+pytestmark = [
+    pytest.mark.anyio,
+    pytest.mark.filterwarnings("ignore:.*multi-threaded, use of fork:DeprecationWarning"),
+]
 
 
 class Crm(RecordingSink):

@@ -23,6 +23,9 @@ from supertokens_events.outbox import DeliveryState, OutboxError, SqliteOutbox
 from supertokens_events.subscription import Patterns, Subscription
 from supertokens_events.testing import sample_event
 
+# That a process with threads forks is part of what is tested.
+pytestmark = pytest.mark.filterwarnings("ignore:.*multi-threaded, use of fork:DeprecationWarning")
+
 MARGIN = 0.5  # seconds that a busy machine may add to a deadline
 SECRET = "p4ssw0rd"
 

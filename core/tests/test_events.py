@@ -17,6 +17,9 @@ from supertokens_events.outbox import DeliveryState
 from supertokens_events.plugins import DISABLE_VARIABLE
 from supertokens_events.sink import Delivered, Sink
 
+# That a process with threads forks is part of what is tested.
+pytestmark = pytest.mark.filterwarnings("ignore:.*multi-threaded, use of fork:DeprecationWarning")
+
 PATIENCE = 5.0
 
 

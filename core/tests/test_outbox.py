@@ -35,6 +35,9 @@ from supertokens_events.outbox import (
 )
 from supertokens_events.testing import FakeClock, sample_event
 
+# That a process with threads forks is part of what is tested.
+pytestmark = pytest.mark.filterwarnings("ignore:.*multi-threaded, use of fork:DeprecationWarning")
+
 LEASE = 60.0
 PATIENCE = 5.0
 

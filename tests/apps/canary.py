@@ -17,6 +17,7 @@ _SECRET = re.compile(
     "|userhandle|apikey|bearer|authorization|cookie|^jwt$"
 )
 _PUBLIC = re.compile("type|method|status|uri|endpoint|expir|lifespan|lifetime|alg|scope|^samlclient$|certificate|flow")
+_ADDRESS = re.compile(r"[^@\s]+@[^@\s]+\.\w+|\+\d+")
 _WORDS = {"remove", "Bearer", "code", "plain", "S256", "PROVIDED", "true", "false", "none", "public"}
 _NOT_SEARCHED = {"config", "recipe_implementation", "req_res_info", "user_context"}
 
@@ -25,7 +26,7 @@ def secrets_in(value: Any, name: str = "", depth: int = 6) -> Iterator[str]:
     """The strings whose name says that they are secret: in JSON, in forms and addresses, in the SDK's own objects."""
     match value:
         case str():
-            if _is_secret(name) and value not in _WORDS:
+            if _is_secret(name) and value not in _WORDS and not _ADDRESS.fullmatch(value):
                 yield value
             yield from _in_address(value)
         case list() | tuple() | set():

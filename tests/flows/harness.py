@@ -295,6 +295,7 @@ def playing(
     *,
     attach: str = WAYS[0],
     wanted: bool = True,
+    plugins: Sequence[object] = (),
     **tables: Any,
 ) -> Iterator[World]:
     """A world in which the SDK runs with these recipes. ``attach`` is one of the SDK's ways, or ``nothing``.
@@ -304,7 +305,7 @@ def playing(
     settings = configuration(folder, **tables)
     if not wanted:
         settings["sinks"] = {}
-    events = Events.from_dict(settings, plugins=[Wanted()] if wanted else [])
+    events = Events.from_dict(settings, plugins=[*plugins, *([Wanted()] if wanted else [])])
     core.reset()
     world = World(core, events, entry, folder)
     server = FRAMEWORKS[world.framework]
