@@ -21,6 +21,7 @@ PACKAGES = ["core", *sorted(str(path.parent.relative_to(ROOT)) for path in ROOT.
 SOURCES = [f"{package}/src" for package in PACKAGES]
 CONSTRAINTS = ROOT / "constraints.txt"
 
+os.environ.setdefault("UV_COMPILE_BYTECODE", "1")  # as pip does: tests start many processes that import the SDK
 os.environ.setdefault("UV_SYSTEM_CERTS", "1")  # uv trusts whom pip trusts, behind a company's proxy too
 
 nox.options.default_venv_backend = "uv|virtualenv"

@@ -441,23 +441,25 @@ BACKEND = [
     ),
 ]
 
-ROWS = [("frontend", flow) for flow in FRONTEND] + [
+API = ("fastapi", "flask", "django-wsgi")
+
+ROWS = [(framework, flow) for framework in API for flow in FRONTEND] + [
     (style, flow) for style in ("asyncio", "syncio") for flow in BACKEND
 ]
 
 
 class Stage:
-    """Makes worlds, each with an empty core. The app goes on for as long as the flows need the same recipes."""
+    """Makes worlds, each with an empty core. The app goes on for as long as the flows need the same framework and recipes."""
 
     def __init__(self, run_app: AppRunner, events: Events) -> None:
         self._run_app = run_app
         self._events = events
         self._apps = ExitStack()
-        self._running: tuple[App, Sequence[str]] | None = None
+        self._running: tuple[App, str, Sequence[str]] | None = None
         self._sync_thread = sync_thread()
 
     def world(self, entry: str, flow: Flow) -> World:
-        app = self._app(flow.needs)
+        app = self._app(entry if entry in API else API[0], flow.needs)
         app.core.reset()
         return World(app, self._events, "syncio" if entry == "syncio" else "asyncio", self._sync_thread)
 
@@ -465,10 +467,11 @@ class Stage:
         self._apps.close()
         end_sync_thread(self._sync_thread)
 
-    def _app(self, needs: Sequence[str]) -> App:
-        if self._running is None or self._running[1] != needs:
+    def _app(self, framework: str, needs: Sequence[str]) -> App:
+        if self._running is None or self._running[1:] != (framework, needs):
             self._apps.close()
-            self._running = self._apps.enter_context(self._run_app("fastapi", self._events, more=needs)), needs
+            app = self._apps.enter_context(self._run_app(framework, self._events, more=needs))
+            self._running = app, framework, needs
         return self._running[0]
 
 
@@ -496,5 +499,5 @@ def test_flow(entry, flow, stage):
     told = w.told()
     assert [sentence(event, w.names()) for event in told] == list(flow.says)
     assert len({event.correlation_id for event in told}) <= 1
-    assert {event.context.method for event in told} <= ({"POST"} if entry == "frontend" else {None})
+    assert {event.context.method for event in told} <= ({"POST"} if entry in API else {None})
     assert len({event.id for event in told}) == len(told)

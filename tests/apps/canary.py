@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import re
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from http.cookies import SimpleCookie
 from typing import Any
 from urllib.parse import parse_qsl, quote, urlsplit
@@ -16,7 +17,9 @@ _SECRET = re.compile(
     "|nonce|link$|sessionid|deviceid|preauthsession|generatedoptions|clientdata|attestation|authenticatordata"
     "|userhandle|apikey|bearer|authorization|cookie|^jwt$"
 )
-_PUBLIC = re.compile("type|method|status|uri|endpoint|expir|lifespan|lifetime|alg|scope|^samlclient$|certificate|flow")
+_PUBLIC = re.compile(
+    "type|method|status|uri|endpoint|expir|lifespan|lifetime|alg|scope|^samlclient$|certificate|flow|use$"
+)
 _ADDRESS = re.compile(r"[^@\s]+@[^@\s]+\.\w+|\+\d+")
 _WORDS = {"remove", "Bearer", "code", "plain", "S256", "PROVIDED", "true", "false", "none", "public"}
 _NOT_SEARCHED = {"config", "recipe_implementation", "req_res_info", "user_context"}
@@ -53,7 +56,8 @@ def secrets_in_headers(headers: Mapping[str, str] | Any) -> Iterator[str]:
                 scheme, _, rest = value.partition(" ")
                 yield from (value, rest)
                 if scheme == "Basic":
-                    yield base64.b64decode(rest).decode().partition(":")[2]
+                    with suppress(ValueError):
+                        yield base64.b64decode(rest).decode().partition(":")[2]
             case "cookie" | "set-cookie":
                 yield from (morsel.value for morsel in SimpleCookie(value).values() if morsel.value)
             case "location":
@@ -61,7 +65,7 @@ def secrets_in_headers(headers: Mapping[str, str] | Any) -> Iterator[str]:
 
 
 def _is_secret(name: str) -> bool:
-    plain = re.sub("[^a-z]", "", name.lower())
+    plain = re.sub("[^a-z]", "", name.lower()).replace("supertokens", "")
     return bool(_SECRET.search(plain)) and not _PUBLIC.search(plain)
 
 

@@ -9,7 +9,7 @@ from urllib.parse import parse_qsl, urlsplit
 import pytest
 from supertokens_python.recipe.oauth2provider.interfaces import ErrorOAuth2Response
 from supertokens_python.recipe.oauth2provider.utils import InputOverrideConfig
-from supertokens_python.types.response import GeneralErrorResponse
+from supertokens_python.types import GeneralErrorResponse
 
 from flows.harness import API, BACKEND, Flow, Step, World, raises, rows
 from flows.oauth_client import (
