@@ -264,7 +264,7 @@ class TestBrokenSinks:
 
         assert reason == "the sink took longer than its deadline of 0.02 s"
 
-    @pytest.mark.parametrize("error", [TimeoutError, asyncio.CancelledError])
+    @pytest.mark.parametrize("error", [TimeoutError, asyncio.CancelledError, SystemExit])
     async def test_raises_as_if(self, deliver, append, outbox, ledger, error):
         """A sink's own timeout or cancelled task is neither its deadline nor our stop: it raised, and an attempt is used."""
 
@@ -541,6 +541,22 @@ class TestOpen:
         assert [(line.reason, line.subject, line.count) for line in outbox.ledger()] == [("sink_unavailable", "crm", 1)]
         assert logged().count("A sink could not be opened; its deliveries wait. sink='crm' error='OSError at") == 1
         assert SECRET not in logged()
+
+    @pytest.mark.parametrize("error", [asyncio.CancelledError, SystemExit])
+    async def test_raises_as_if(self, make_dispatcher, append, error):
+        """A sink that opens with somebody's cancelled task, or wants to exit, stops neither the others nor the process."""
+
+        class Exits(Crm):
+            async def open(self):
+                raise error
+
+        append("crm", "audit")
+        audit = Crm("audit")
+
+        async with running(make_dispatcher(Exits(), audit)):
+            await until(lambda: audit.deliveries)
+
+        assert len(audit.deliveries) == 1
 
     async def test_never(self, deliver, append, outbox):
         """Until everything is delivered does not mean until a sink that cannot be opened can be."""

@@ -314,6 +314,18 @@ class TestContract:
         assert again.fence > claim.fence
         assert (again.used, again.delivery.attempt) == (0, 1)
 
+    def test_erased(self, outbox):
+        """An event whose payload was erased goes nowhere any more, and stands in no other's way."""
+        outbox.append([entry("crm"), entry("crm")])
+        with sqlite3.connect(outbox.path) as connection:
+            connection.execute("UPDATE event SET payload = NULL WHERE sequence = 1")
+        connection.close()
+
+        (claim,) = outbox.claim("crm", 10, LEASE)
+
+        assert claim.delivery.sequence == 2
+        assert [(d.state, d.reason) for d in outbox.deliveries(state=DeliveryState.DEAD)] == [("dead", "erased")]
+
     def test_release(self, outbox):
         """What is released is due at once, and no attempt is used."""
         outbox.append([entry("crm")])

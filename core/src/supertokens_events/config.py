@@ -11,11 +11,11 @@ import re
 import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from ipaddress import IPv4Network, IPv6Network
+from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
-from typing import Any, Literal, TypeVar
+from typing import Annotated, Any, Literal, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 from pydantic_core import ErrorDetails
 
 from supertokens_events.catalog import Catalog
@@ -39,7 +39,7 @@ __all__ = [
 CONFIG_VARIABLE = "SUPERTOKENS_EVENTS_CONFIG"
 DEFAULT_FILE = "supertokens-events.toml"
 DEFAULT_EVENTS = "@default"
-OWN_SINK_TYPES = ("file", "segment", "slack", "webhook")
+OWN_SINK_TYPES = ("file", "webhook")
 
 _SHORTEST_SECRET = 4  # characters; anything shorter stands in every sentence
 _SINK_NAME = re.compile(r"[A-Za-z0-9_-]+")
@@ -82,7 +82,7 @@ class CaptureSettings(_Table):
 
     events: tuple[str, ...] = (DEFAULT_EVENTS,)
     context: tuple[Literal["ip", "user_agent", "method", "path", "request_id", "origin"], ...] | None = None
-    trusted_proxies: tuple[IPv4Network | IPv6Network, ...] = ()
+    trusted_proxies: tuple[Annotated[IPv4Network | IPv6Network, BeforeValidator(ip_network)], ...] = ()
 
 
 class DispatcherSettings(_Table):
@@ -339,6 +339,12 @@ class _Reader:
                 sentence = _unknown_key(str(name), [*_keys(model, inside), *(() if inside else also_known)])
             case "value_error":
                 sentence = str(detail["ctx"]["error"]) if "ctx" in detail else detail["msg"]
+            case "tuple_type" | "list_type":
+                sentence = "expected a list, in square brackets"
+            case "dict_type" | "model_type":
+                sentence = "expected a table, such as { key = value }"
+            case "too_short":
+                sentence = "must not be empty"
             case _:
                 sentence = detail["msg"][:1].lower() + detail["msg"][1:]
         self.problem(path, sentence)

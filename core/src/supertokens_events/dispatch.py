@@ -34,6 +34,7 @@ log = get_logger(__name__)
 
 _LEASE_MARGIN = 15.0  # seconds that a lease lasts beyond the sink's own deadline: time to write the outcome down
 _TROUBLE_WAIT = 1.0  # seconds before the outbox or a sink that could not be opened is tried again
+_LINE_THREADS = 4  # threads of a lane that may wait for the outbox at once
 _CLOSE_WAIT = 5.0  # seconds that sinks have to close
 _LONG_REASON = 500  # characters of a sink's reason that are kept
 
@@ -52,10 +53,14 @@ class _Line:
     plugins: Plugins
     ledger: Ledger
     clock: Callable[[], float]
+    threads: anyio.CapacityLimiter
 
     async def store(self, function: Callable[..., T], *arguments: Any) -> T:
-        """Call the outbox off the event loop: a locked database must not stop the other lanes' clocks."""
-        return await anyio.to_thread.run_sync(partial(function, *arguments), abandon_on_cancel=False)
+        """Call the outbox off the event loop: a locked database must not stop the other lanes' clocks.
+
+        The limit is the line's own: sinks that block every thread of the loop's default limit do not stop the others.
+        """
+        return await anyio.to_thread.run_sync(partial(function, *arguments), limiter=self.threads)
 
     async def save_ledger(self) -> None:
         """Store the counts; what the outbox does not take now waits."""
@@ -80,7 +85,7 @@ class Lane:
         clock: Callable[[], float] = time.time,
     ) -> None:
         self.sink = sink
-        self._line = _Line(outbox, plugins, ledger, clock)
+        self._line = _Line(outbox, plugins, ledger, clock, anyio.CapacityLimiter(_LINE_THREADS))
         self._clock = clock
         self._wake = anyio.Event()
         self._room = anyio.Semaphore(sink.concurrency)
@@ -125,7 +130,9 @@ class Lane:
         if self._opened:
             try:
                 await self.sink.close()
-            except Exception as error:
+            except BaseException as error:
+                if _is_stop(error):
+                    raise
                 self._sink_failed(f"close() raised {describe_exception(error)}")
 
     # One round -----------------------------------------------------------------------------------------------------
@@ -153,7 +160,9 @@ class Lane:
             try:
                 with anyio.fail_after(self.sink.deadline):
                     await self.sink.open()
-            except Exception as error:
+            except BaseException as error:
+                if _is_stop(error):
+                    raise
                 if self._in_trouble("A sink could not be opened; its deliveries wait.", describe_exception(error)):
                     self._line.ledger.count(Reason.SINK_UNAVAILABLE, subject=self.sink.name)
                     await self._line.save_ledger()
@@ -227,10 +236,8 @@ class Lane:
             reason = f"the sink took longer than its deadline of {self.sink.deadline:g} s"
         except _BrokenContract as error:
             reason = str(error)
-        except Exception as error:
-            reason = f"the sink raised {describe_exception(error)}"
-        except anyio.get_cancelled_exc_class() as error:
-            if anyio.current_effective_deadline() == -math.inf:  # we are asked to stop
+        except BaseException as error:
+            if _is_stop(error):
                 raise
             reason = f"the sink raised {describe_exception(error)}"
         self._sink_failed(reason, n=len(claims))
@@ -329,6 +336,11 @@ class Lane:
                     hook="delivery_settled",
                     error=describe_exception(result.error),
                 )
+
+
+def _is_stop(error: BaseException) -> bool:
+    """Whether it is us who are asked to stop. Anything else that a sink raises, were it ``SystemExit``, is the sink's."""
+    return isinstance(error, KeyboardInterrupt) or anyio.current_effective_deadline() == -math.inf
 
 
 def _why(error: Exception) -> str:

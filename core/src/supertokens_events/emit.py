@@ -162,17 +162,18 @@ class Emitter:
             route.subscription.patterns.matches(event_type) for route in self.routes
         )
 
-    async def emit(self, events: Sequence[Event]) -> list[Event | None]:
+    async def emit(self, events: Sequence[Event], *, within: float | None = None) -> list[Event | None]:
         """Store events; returns when they are committed or ``append_timeout`` has passed. Each comes back as stored.
 
-        ``None`` stands for one that was filtered, lost, or is still waiting. Never raises for a failure of ours.
+        ``within``, in seconds, is what is left of ``append_timeout`` for a caller who has used some of it. ``None`` stands
+        for an event that was filtered, lost, or is still waiting. Never raises for a failure of ours.
         """
         futures = self.submit(events)
         if not futures or self._is_writing():
             return [None] * len(futures)
         waiters = [asyncio.wrap_future(future) for future in futures]
         try:
-            await asyncio.wait(waiters, timeout=self.append_timeout)
+            await asyncio.wait(waiters, timeout=self.append_timeout if within is None else within)
         finally:
             for waiter in waiters:
                 waiter.cancel()  # only stops waiting: a future that runs cannot be cancelled
@@ -210,6 +211,7 @@ class Emitter:
         if writer is not None:
             writer.end(timeout)
             self._lose_all(writer.unanswered(), "the process ended before the outbox was available")
+            self._save_ledger()
 
     # The queue -----------------------------------------------------------------------------------------------------
 
@@ -219,6 +221,7 @@ class Emitter:
             if self._pid != os.getpid():
                 self._lock = threading.Lock()
                 self._writer = None
+                self.ledger.take()  # counts from before the fork are the parent's
                 self._pid = os.getpid()  # last: whoever sees it sees the rest
 
     def _submit(self, event: Event) -> Future[Event | None]:
@@ -370,12 +373,13 @@ class Emitter:
 
     def _enrich(self, event: Event) -> Event:
         for result in self.plugins.call("enrich_event", event=event):
+            error = result.error
             try:
-                if result.error:
-                    raise result.error
                 if result.value:
                     event = _with_context(event, result.value)
-            except Exception as error:
+            except Exception as refused:
+                error = refused
+            if error:
                 self._hook_failed(Reason.ENRICH_FAILED, result.plugin, event.type, error)
         return event
 
@@ -402,7 +406,7 @@ class Emitter:
             _delivery(route, held) for route in self.routes if route.subscription.matches(event.type, event.tenant_id)
         ]
 
-    def _hook_failed(self, reason: Reason, plugin: str, event_type: str, error: Exception) -> None:
+    def _hook_failed(self, reason: Reason, plugin: str, event_type: str, error: BaseException) -> None:
         self.ledger.count(reason, subject=plugin, event_type=event_type)
         log.error(
             "A plugin's hook raised.",

@@ -55,7 +55,7 @@ class HookResult:
 
     plugin: str
     value: Any = None
-    error: Exception | None = None
+    error: BaseException | None = None
 
 
 @dataclass
@@ -78,7 +78,9 @@ class Plugins:
         for implementation in reversed(caller.get_hookimpls()):
             try:
                 value = implementation.function(*(arguments[name] for name in implementation.argnames))
-            except Exception as error:
+            except KeyboardInterrupt:
+                raise
+            except BaseException as error:  # a hook that exits must not take the other plugins, or our thread, with it
                 yield HookResult(implementation.plugin_name, error=error)
             else:
                 yield HookResult(implementation.plugin_name, value)
@@ -123,7 +125,7 @@ def _load(plugins: Plugins, entry_point: EntryPoint, disabled: set[str]) -> Plug
         return replace(plugin, disabled=True)
     try:
         return _register(plugins, entry_point.load(), plugin)
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         text = str(error) if isinstance(error, PluginError) else _told(error)
         log.error("A plugin could not be loaded; the others go on.", plugin=str(plugin), error=text)
         return replace(plugin, error=text)
@@ -147,7 +149,7 @@ def _register(plugins: Plugins, module: object, plugin: Plugin) -> Plugin:
     return replace(plugin, hooks=hooks, sink_types=tuple(sink_types))
 
 
-def _told(error: Exception) -> str:
+def _told(error: BaseException) -> str:
     return f"{type(error).__name__}: {error}"
 
 

@@ -169,7 +169,7 @@ def test_check_as_json(place):
     ("configuration", "key", "hint"),
     [
         ('[sinks.a]\ntype = "bxo"\nevents = ["*"]', "sinks.a.type", "did you mean 'box'?"),
-        ('[sinks.a]\ntype = "slack"\nevents = ["*"]', "sinks.a.type", "pip install supertokens-events-slack"),
+        ('[sinks.a]\ntype = "fil"\nevents = ["*"]', "sinks.a.type", "did you mean 'file'?"),
         ('[sinks.a]\ntype = "box"\nevents = ["*"]\npaht = "x"\npath = "x"', "sinks.a.paht", "did you mean 'path'?"),
         ('[outbox]\nulr = "sqlite:x.db"', "outbox.ulr", "did you mean 'url'?"),
         (

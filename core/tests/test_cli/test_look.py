@@ -244,6 +244,9 @@ def test_deliveries_for_people(busy):
         ["deliveries", "--type", "user.*"],
         ["deliveries", "--state", "lost"],
         ["events", "--limit", "0"],
+        ["events", "--limit", "9" * 22],
+        ["events", "--after", "9" * 22],
+        ["deliveries", "--limit", "9" * 22],
     ],
 )
 def test_wrong_options_are_wrong_usage(place, arguments):

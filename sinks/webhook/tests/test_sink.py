@@ -326,6 +326,16 @@ async def test_no_secret_is_told(caplog):
     assert not any(secret in text for secret in ("MfKQ9r8", "hunter22", "t0ken"))
 
 
+async def test_a_token_in_the_url_is_not_kept():
+    """What may be a token in the URL is not in the kept answer of a receiver that repeats it."""
+    async with Receiver(answering("404 Not Found", body=b"Cannot POST /hooks?key=abcdefgh-1234")) as server:
+        address = server.url.partition("?")[0]
+        (outcome,) = await deliver(webhook(f"{address}?key=abcdefgh-1234"))
+
+    assert "Cannot POST" in str(outcome)
+    assert "abcdefgh-1234" not in str(outcome)
+
+
 def test_the_schedule_is_the_standard_one():
     """A webhook has ten attempts."""
     assert WebhookSink.retry == RetryPolicy()

@@ -1,4 +1,4 @@
-"""What happens in the recipe ``accountlinking`` (map sections 1.7, 2.2 and 2.8)."""
+"""What happens in the recipe ``accountlinking``."""
 
 from __future__ import annotations
 

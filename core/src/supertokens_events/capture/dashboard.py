@@ -1,4 +1,4 @@
-"""What happens in the recipe ``dashboard`` (map sections 1.17, 2.13 and 3).
+"""What happens in the recipe ``dashboard``.
 
 Its API has no interface: everything comes through one method of the recipe itself, in which the functions of other
 recipes then say what an admin did.

@@ -1,4 +1,4 @@
-"""What happens in the recipe ``emailpassword`` (map sections 1.1 and 2.1)."""
+"""What happens in the recipe ``emailpassword``."""
 
 from __future__ import annotations
 

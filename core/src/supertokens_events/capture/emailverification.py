@@ -1,4 +1,4 @@
-"""What happens in the recipe ``emailverification`` (map sections 1.2 and 2.6)."""
+"""What happens in the recipe ``emailverification``."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What happens in the recipe ``jwt`` (map section 1.16). Payload and token are never taken."""
+"""What happens in the recipe ``jwt``. Payload and token are never taken."""
 
 from __future__ import annotations
 

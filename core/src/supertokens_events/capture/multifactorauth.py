@@ -1,4 +1,4 @@
-"""What happens in the recipe ``multifactorauth`` (map sections 1.8 and 2.9)."""
+"""What happens in the recipe ``multifactorauth``."""
 
 from __future__ import annotations
 

@@ -1,6 +1,4 @@
-"""What happens in the recipe ``multitenancy`` (map sections 1.12, 2.11 and 2.16). Of settings the names are taken, of
-providers the public ids.
-"""
+"""What happens in the recipe ``multitenancy``. Of settings the names are taken, of providers the public ids."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What happens in the recipe ``oauth2provider`` (map sections 1.13, 2.12 and 7.5).
+"""What happens in the recipe ``oauth2provider``.
 
 Whether a browser comes back with a code, with tokens or with an error, only the address says to which it is sent.
 """

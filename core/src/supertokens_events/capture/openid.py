@@ -1,4 +1,4 @@
-"""What happens in the recipe ``openid`` (map section 1.15): nothing of its own."""
+"""What happens in the recipe ``openid``: nothing of its own."""
 
 from __future__ import annotations
 

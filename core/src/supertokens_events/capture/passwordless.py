@@ -1,4 +1,4 @@
-"""What happens in the recipe ``passwordless`` (map sections 1.3 and 2.4).
+"""What happens in the recipe ``passwordless``.
 
 ``consume_code`` creates and signs in. The core itself marks the address verified that the code was sent to.
 """

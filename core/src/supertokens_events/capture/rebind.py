@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import functools
 import inspect
+import time
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from contextvars import Token
 from typing import Any
@@ -219,10 +220,18 @@ class _Call:
         try:
             if reader.matches is not None and reader.matches(outcome) is None:
                 return
-            async with asyncio.timeout(self.watch.emitter.append_timeout):
-                self.extra.update(await reader.reader(**self._fill(reader, outcome)))
+            started = time.monotonic()
+            try:
+                async with asyncio.timeout(self._time_left()):
+                    self.extra.update(await reader.reader(**self._fill(reader, outcome)))
+            finally:
+                self.frame.root.spent += time.monotonic() - started
         except Exception as error:
             self.watch.failed(error)
+
+    def _time_left(self) -> float:
+        """Of ``append_timeout``, in seconds: one deadline for all that we add to a call, its reads included."""
+        return max(0.0, self.watch.emitter.append_timeout - self.frame.root.spent)
 
     def _wanted(self, reader: Reader) -> bool:
         return not reader.event_types or any(map(self.watch.emitter.wants, reader.event_types))
@@ -249,7 +258,7 @@ class _Call:
         root = self.frame.root
         root.closed = True
         try:
-            await self.watch.emitter.emit(root.events)
+            await self.watch.emitter.emit(root.events, within=self._time_left())
         except Exception as error:
             self.watch.failed(error)
 

@@ -20,7 +20,7 @@ from supertokens_events.event import Actor
 
 __all__ = ["Capture", "Fact", "Outcome", "Reader", "Recipe", "failure", "ok", "raised"]
 
-# Map section 6: what must never leave, as arguments or as attributes of results.
+# What must never leave, as arguments or as attributes of results.
 SECRET_NAMES = frozenset(
     """
     password token tokens form_fields session access_token refresh_token anti_csrf_token access_token_payload

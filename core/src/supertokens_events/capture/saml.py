@@ -1,4 +1,4 @@
-"""What happens in the recipe ``saml`` (map sections 1.14 and 2.10). Its sign-ins are the recipe ``thirdparty``'s."""
+"""What happens in the recipe ``saml``. Its sign-ins are the recipe ``thirdparty``'s."""
 
 from __future__ import annotations
 

@@ -59,6 +59,8 @@ class Root:
     correlation_id: str
     events: list[Event] = field(default_factory=list)
     closed: bool = False
+    spent: float = 0.0
+    """Seconds that we have made the call wait so far: what we add to it, reads included, has one deadline."""
     admin_email: str | None = None
 
 

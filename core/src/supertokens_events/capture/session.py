@@ -1,4 +1,4 @@
-"""What happens in the recipe ``session`` (map sections 1.6 and 2.7)."""
+"""What happens in the recipe ``session``."""
 
 from __future__ import annotations
 

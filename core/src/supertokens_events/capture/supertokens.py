@@ -1,4 +1,4 @@
-"""What happens in the SDK's ``Supertokens`` object itself, by no recipe: user id mappings (map sections 2.11 and 3)."""
+"""What happens in the SDK's ``Supertokens`` object itself, by no recipe: user id mappings."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What happens in the recipe ``thirdparty``, SAML included (map sections 1.4, 2.3 and 2.10).
+"""What happens in the recipe ``thirdparty``, SAML included.
 
 One function creates, updates and signs in. The core itself marks an address verified when the provider vouches for it,
 and takes over the provider's new address.

@@ -1,4 +1,4 @@
-"""What happens in the recipe ``totp`` (map sections 1.9 and 2.9). Secrets and codes are never taken."""
+"""What happens in the recipe ``totp``. Secrets and codes are never taken."""
 
 from __future__ import annotations
 

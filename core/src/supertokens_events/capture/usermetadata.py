@@ -1,4 +1,4 @@
-"""What happens in the recipe ``usermetadata`` (map sections 1.10 and 2.11). Keys are taken, values never."""
+"""What happens in the recipe ``usermetadata``. Keys are taken, values never."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What happens in the recipe ``userroles`` (map sections 1.11 and 2.11)."""
+"""What happens in the recipe ``userroles``."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
-"""What happens in the recipe ``webauthn`` (map sections 1.5 and 2.5). Its functions take keywords only; of a credential
-only the public id is taken.
+"""What happens in the recipe ``webauthn``. Its functions take keywords only; of a credential only the public id is
+taken.
 """
 
 from __future__ import annotations

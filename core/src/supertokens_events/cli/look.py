@@ -31,10 +31,13 @@ if TYPE_CHECKING:
 
 __all__ = ["deliveries", "events", "status"]
 
+_MOST = 1_000_000  # rows that are read at once
+_LAST_SEQUENCE = 2**63 - 1  # that an outbox can count to
+
 _limit_option = click.option(
     "--limit",
     metavar="N",
-    type=click.IntRange(min=1),
+    type=click.IntRange(1, _MOST),
     default=20,
     show_default=True,
     help="At most so many, the latest.",
@@ -145,7 +148,9 @@ def _ledger_row(count: LedgerCount) -> tuple[str, ...]:
 @click.argument("event_id", metavar="[ID]", required=False)
 @click.option("--type", "event_type", metavar="TYPE", callback=_event_type, help="Only events of this type.")
 @click.option("--user-id", metavar="ID", help="Only events about this user.")
-@click.option("--after", metavar="SEQUENCE", type=click.IntRange(min=0), help="The first ones after this sequence.")
+@click.option(
+    "--after", metavar="SEQUENCE", type=click.IntRange(0, _LAST_SEQUENCE), help="The first ones after this sequence."
+)
 @_limit_option
 @json_option
 @pass_project

@@ -259,7 +259,9 @@ class SqliteOutbox(Outbox):
                 "UPDATE delivery SET due_at = ?, fence = fence + 1 WHERE id = ?", [(now + lease, id_) for id_ in ids]
             )
             rows = [connection.execute(_CLAIMED, (id_,)).fetchone() for id_ in ids]
-        return [_claim(row) for row in rows]
+            erased = [(row["id"],) for row in rows if row["payload"] is None]
+            connection.executemany("UPDATE delivery SET state = 'dead', reason = 'erased' WHERE id = ?", erased)
+        return [_claim(row) for row in rows if row["payload"] is not None]
 
     def settle(self, settlements: Sequence[Settlement]) -> int:
         with self._transaction() as connection:

@@ -32,7 +32,16 @@ class WebhookSink(Sink[WebhookSettings]):
         self._now = now
         self._url = httpx.URL(settings.url)
         self._guard = Guard(settings.allow_networks)
-        self._secrets = [secret.get_secret_value() for secret in (*settings.secret, *settings.headers.values())]
+        self._secrets = [
+            *(secret.get_secret_value() for secret in (*settings.secret, *settings.headers.values())),
+            # Of the URL, what may be a token, should the receiver repeat it in its answer.
+            *(
+                value
+                for value in (self._url.raw_path.decode(), self._url.query.decode(), self._url.path)
+                if value != "/"
+            ),
+            *self._url.params.values(),
+        ]
         self._keys = [key_from(secret.get_secret_value()) for secret in settings.secret]
         self._headers = {"user-agent": _user_agent()} | {
             name: value.get_secret_value() for name, value in settings.headers.items()
