@@ -3,18 +3,28 @@
 from __future__ import annotations
 
 import ast
+import json
 import re
+import subprocess
+import sys
+import time
 import tomllib
 from pathlib import Path
 from typing import Any
+from zipfile import ZipFile
 
 import pytest
+from standardwebhooks import WebhookVerificationError
 
+from apps.processes import run_python
 from supertokens_events.config import load_settings
 from supertokens_events.plugins import load_plugins
+from supertokens_events.testing import sample_event
+from supertokens_events_webhook.signing import key_from, signature_header
 
 ROOT = Path(__file__).parent.parent
-PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
+PAGES = [ROOT / "README.md", *sorted(ROOT.glob("sinks/*/README.md")), *sorted((ROOT / "docs").rglob("*.md"))]
+GUIDE = ROOT / "docs/guide"
 SECRET = "whsec_" + "c2VjcmV0" * 4
 
 
@@ -33,10 +43,17 @@ def configurations(page: Path) -> list[str]:
     return [block for block in blocks(page, "toml") if block.startswith("# supertokens-events.toml")]
 
 
+def files(page: Path) -> dict[str, str]:
+    """The blocks that are a whole file, by the name in their first line."""
+    found = (re.match(r"# (\S+\.(?:py|toml))\n", block) for block in blocks(page, "(?:python|toml)"))
+    return {match[1]: match.string for match in found if match}
+
+
 @pytest.fixture
 def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """An empty working directory with the variables that the examples refer to."""
     monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(tmp_path)
     monkeypatch.setenv("CRM_WEBHOOK_SECRET", SECRET)
     return tmp_path
 
@@ -52,11 +69,43 @@ def test_configurations_are_valid(page: Path, elsewhere: Path) -> None:
 
 @pytest.mark.parametrize("page", pages_with("python"))
 def test_python_runs(page: Path, elsewhere: Path) -> None:
-    """Every Python example runs, beside the configuration shown above it; `init(...)` with dots is read but not called."""
-    for configuration in configurations(page):
-        (elsewhere / "supertokens-events.toml").write_text(configuration, encoding="utf-8")
+    """Every Python example runs, beside the files shown with it; `init(...)` with dots is read but not called."""
+    for name, content in files(page).items():
+        (elsewhere / name).write_text(content, encoding="utf-8")
     for block in blocks(page, "python"):
         exec(compile(_without_sdk_calls(block), str(page), "exec"), {"__name__": "example"})
+
+
+def test_the_sink_of_the_guide_is_a_package(elsewhere: Path) -> None:
+    """Its two files, built and unpacked as an installer does it, bring the sink type."""
+    for name, content in files(GUIDE / "write-a-sink.md").items():
+        (elsewhere / name).write_text(content, encoding="utf-8")
+    build = [sys.executable, "-m", "hatchling", "build", "-t", "wheel"]
+    subprocess.run(build, cwd=elsewhere, check=True, capture_output=True)
+    (wheel,) = elsewhere.glob("dist/*.whl")
+    ZipFile(wheel).extractall(elsewhere / "site")
+
+    done = run_python("-m", "supertokens_events", "plugins", "--json", PYTHONPATH=str(elsewhere / "site"))
+
+    found = {plugin["name"]: plugin for plugin in map(json.loads, done.stdout.splitlines())}
+    assert done.returncode == 0, done.stderr
+    assert found["counter"]["sink_types"] == ["counter"]
+
+
+@pytest.mark.usefixtures("elsewhere")
+def test_the_receiver_of_the_guide_verifies() -> None:
+    """It takes what the webhook sink signs, and nothing else."""
+    (source,) = (block for block in blocks(GUIDE / "start.md", "python") if "def receive" in block)
+    example: dict[str, Any] = {}
+    exec(source, example)
+    event, now = sample_event(), int(time.time())
+    body = event.to_bytes()
+    signature = signature_header([key_from(SECRET)], event.id, now, body)
+    headers = {"Webhook-Id": event.id, "Webhook-Timestamp": str(now), "Webhook-Signature": signature}
+
+    assert example["receive"](headers, body)["id"] == event.id
+    with pytest.raises(WebhookVerificationError):
+        example["receive"](headers, body + b" ")
 
 
 def _without_sdk_calls(source: str) -> ast.Module:

@@ -5,8 +5,10 @@ One row is one flow. To add a flow, add a row.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, suppress
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
@@ -14,6 +16,7 @@ from supertokens_python.recipe.multitenancy.interfaces import TenantConfigCreate
 from supertokens_python.types import RecipeUserId
 
 from apps.browser import PASSWORD, WRONG
+from apps.canary import LONG, leaks
 from apps.running import App, AppRunner, configuration
 from apps.world import World, end_sync_thread, sentence, sync_thread
 from supertokens_events import Events
@@ -451,7 +454,8 @@ ROWS = [(framework, flow) for framework in API for flow in FRONTEND] + [
 class Stage:
     """Makes worlds, each with an empty core. The app goes on for as long as the flows need the same framework and recipes."""
 
-    def __init__(self, run_app: AppRunner, events: Events) -> None:
+    def __init__(self, run_app: AppRunner, events: Events, folder: Path) -> None:
+        self.folder = folder
         self._run_app = run_app
         self._events = events
         self._apps = ExitStack()
@@ -462,6 +466,13 @@ class Stage:
         app = self._app(entry if entry in API else API[0], flow.needs)
         app.core.reset()
         return World(app, self._events, "syncio" if entry == "syncio" else "asyncio", self._sync_thread)
+
+    def places(self, records: Sequence[logging.LogRecord]) -> dict[str, bytes]:
+        """Wherever a secret could have ended up."""
+        written = {path.name: path.read_bytes() for path in self.folder.iterdir() if path.is_file()}
+        ours = [record for record in records if record.name.startswith("supertokens_events")]
+        said = "\n".join(f"{vars(record)!r} {record.getMessage()}" for record in ours)
+        return {**written, "log": said.encode()}
 
     def close(self) -> None:
         self._apps.close()
@@ -478,16 +489,20 @@ class Stage:
 @pytest.fixture(scope="module")
 def stage(run_app, tmp_path_factory) -> Iterator[Stage]:
     everything = {"events": ["@default", "session.refreshed"]}
-    events = Events.from_dict(configuration(tmp_path_factory.mktemp("flows"), capture=everything))
-    stage = Stage(run_app, events)
+    folder = tmp_path_factory.mktemp("flows")
+    events = Events.from_dict(configuration(folder, capture=everything))
+    stage = Stage(run_app, events, folder)
     yield stage
     stage.close()
     events.stop()
 
 
 @pytest.mark.parametrize(("entry", "flow"), ROWS, ids=[f"{entry}: {flow.name}" for entry, flow in ROWS])
-def test_flow(entry, flow, stage):
-    """The flow brings exactly these events, of one correlation id, with the request's context if there was one."""
+def test_flow(entry, flow, stage, caplog):
+    """The flow brings exactly these events, of one correlation id, with the request's context if there was one, and no
+    secret is in them, in the outbox's files or in the log.
+    """
+    caplog.set_level(logging.DEBUG, "supertokens_events")
     w = stage.world(entry, flow)
     with w.browser:
         for step in flow.given:
@@ -501,3 +516,6 @@ def test_flow(entry, flow, stage):
     assert len({event.correlation_id for event in told}) <= 1
     assert {event.context.method for event in told} <= ({"POST"} if entry in API else {None})
     assert len({event.id for event in told}) == len(told)
+    assert (
+        leaks({secret: secret for secret in w.secrets() if len(secret) >= LONG}, stage.places(caplog.records)) == set()
+    )

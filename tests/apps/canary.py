@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import base64
+import json
 import re
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from http.cookies import SimpleCookie
 from typing import Any
 from urllib.parse import parse_qsl, quote, urlsplit
+
+import httpx
 
 LONG = 11  # From so many characters on a secret is one wherever it stands; a shorter one only as a whole value.
 
@@ -46,7 +49,7 @@ def secrets_in(value: Any, name: str = "", depth: int = 6) -> Iterator[str]:
             yield from secrets_in(fields, name, depth - 1)
 
 
-def secrets_in_headers(headers: Mapping[str, str] | Any) -> Iterator[str]:
+def secrets_in_headers(headers: httpx.Headers) -> Iterator[str]:
     """Tokens and cookies, an authorization whole and in its parts, and what is in the address of a redirect."""
     for name, value in headers.multi_items():
         match name.lower():
@@ -62,6 +65,16 @@ def secrets_in_headers(headers: Mapping[str, str] | Any) -> Iterator[str]:
                 yield from (morsel.value for morsel in SimpleCookie(value).values() if morsel.value)
             case "location":
                 yield from _in_address(value)
+
+
+def secrets_exchanged(answer: httpx.Response) -> Iterator[str]:
+    """Those of a request and of its answer."""
+    request = answer.request
+    for headers, content in ((request.headers, request.content), (answer.headers, answer.content)):
+        yield from secrets_in_headers(headers)
+        with suppress(ValueError):
+            yield from secrets_in(json.loads(content))
+    yield from secrets_in(str(request.url))
 
 
 def _is_secret(name: str) -> bool:

@@ -6,11 +6,13 @@ import asyncio
 from collections.abc import Callable, Coroutine
 from concurrent.futures import ThreadPoolExecutor
 from importlib import import_module
+from inspect import signature
 from typing import Any, Literal
 
 import httpx
 
 from apps.browser import Browser
+from apps.canary import secrets_exchanged, secrets_in
 from apps.running import App
 from apps.servers import close_loop
 from apps.stored import last_sequence, stored_events
@@ -36,6 +38,7 @@ class World:
         self.sessions: Any = _Module(self, "session")
         self.multitenancy: Any = _Module(self, "multitenancy")
         self.tenants = ["public"]
+        self._noted: set[str] = set()
         self._events = events
         self._thread = sync_thread
         self._names: dict[str, str] = {}
@@ -49,6 +52,15 @@ class World:
     def told(self) -> list[Event]:
         """The events since the mark."""
         return stored_events(self._events, after=self._after)
+
+    def secrets(self) -> set[str]:
+        """All that went one way or the other and that nobody else may know."""
+        exchanged = {secret for answer in self.browser.answers for secret in secrets_exchanged(answer)}
+        return self._noted | exchanged | {secret for link in self.mailbox.links for secret in secrets_in(link)}
+
+    def note(self, value: Any) -> None:
+        """What must stay secret of what a backend gives and gets."""
+        self._noted |= set(secrets_in(value))
 
     def of_session(self, method: str, *arguments: Any) -> Any:
         """Call a method of ``w.session``, a ``SessionContainer``."""
@@ -80,7 +92,14 @@ class _Module:
 
     def __getattr__(self, name: str) -> Callable[..., Any]:
         function = getattr(self._module, name)
-        return lambda *arguments, **named: self._world.call(function, *arguments, **named)
+
+        def call(*arguments: Any, **named: Any) -> Any:
+            self._world.note(signature(function).bind(*arguments, **named).arguments)
+            result = self._world.call(function, *arguments, **named)
+            self._world.note(result)
+            return result
+
+        return call
 
 
 def sync_thread() -> ThreadPoolExecutor:

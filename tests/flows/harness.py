@@ -32,7 +32,7 @@ import anyio
 import httpx
 import pytest
 
-from apps.canary import LONG, leaks, secrets_in, secrets_in_headers
+from apps.canary import LONG, leaks, secrets_exchanged, secrets_in
 from apps.running import configuration
 from apps.sdk import WAYS, started
 from apps.servers import FRAMEWORKS
@@ -41,6 +41,7 @@ from core_double import CoreDouble
 from supertokens_events import Event, Events, hookimpl
 
 API = ("fastapi", "flask", "django-wsgi")
+"""Where a frontend's flow is played; Django under ASGI has the story of ``test_story.py`` instead."""
 BACKEND = ("asyncio", "syncio")
 
 ADA = "ada@example.com"
@@ -161,8 +162,7 @@ class World:
         self.answer = (
             answer.json() if answer.headers.get("content-type", "").startswith("application/json") else answer.text
         )
-        self.secrets |= {*secrets_in_headers(answer.request.headers), *secrets_in_headers(answer.headers)}
-        self.secrets |= {secret for spoken in (path, body, self.answer) for secret in secrets_in(spoken)}
+        self.secrets |= set(secrets_exchanged(answer))
         return self.answer
 
     def form(self, path: str, *, session: bool = False, extra: Mapping[str, Any] | None = None, **fields: str) -> Any:
