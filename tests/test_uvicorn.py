@@ -110,4 +110,3 @@ def within(seconds: float, happened: Callable[[], bool]) -> bool:
     while not happened() and time.monotonic() < deadline:
         time.sleep(0.02)
     return happened()
-
