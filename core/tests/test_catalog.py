@@ -1,8 +1,15 @@
 """The catalog: every event type says what it is, by example."""
 
+from importlib import import_module
+from pkgutil import iter_modules
+
 import pytest
 
-from supertokens_events.catalog import Catalog, EventData, builtin_types
+from supertokens_events import catalog
+from supertokens_events.catalog import Catalog, EventData, builtin_catalog, builtin_types
+from supertokens_events.catalog.base import Unloaded, event_types_of
+from supertokens_events.catalog.names import HIGH_VOLUME, TYPES
+from supertokens_events.catalog.user import UserCreated
 from supertokens_events.event import event_type
 from supertokens_events.testing import sample_event
 
@@ -56,12 +63,12 @@ def test_high_volume():
 
 def test_known_and_unknown():
     """A type is found by its exact name; for another the nearest one is offered."""
-    catalog = Catalog(builtin_types())
+    known = Catalog(builtin_types())
 
-    assert "user.created" in catalog
-    assert catalog.get("user.craeted") is None
-    assert catalog.nearest("user.craeted") == "user.created"
-    assert catalog.nearest("zzz") is None
+    assert "user.created" in known
+    assert known.get("user.craeted") is None
+    assert known.nearest("user.craeted") == "user.created"
+    assert known.nearest("zzz") is None
 
 
 def test_a_name_for_two_types():
@@ -77,11 +84,11 @@ def test_a_name_for_two_types():
 
         event_type = "app.said"
 
-    catalog = Catalog([Ours, Ours])
+    known = Catalog([Ours, Ours])
 
     with pytest.raises(ValueError, match=r"'app.said' is defined by both .*Ours and .*Theirs"):
-        catalog.add(Theirs)
-    assert list(catalog) == [Ours]
+        known.add(Theirs)
+    assert list(known) == [Ours]
 
 
 def test_a_bad_name():
@@ -94,3 +101,58 @@ def test_a_bad_name():
 
     with pytest.raises(ValueError, match="'Said' is not an event type"):
         Catalog([Bad])
+
+
+def test_names():
+    """The names that are known without the models are those of the models."""
+    for domain, names in TYPES.items():
+        module = import_module(f"supertokens_events.catalog.{domain}")
+        assert names.split() == sorted(data_model.event_type for data_model in event_types_of(module))
+    assert {data_model.event_type for data_model in builtin_types() if data_model.high_volume} == HIGH_VOLUME
+
+
+def test_every_domain():
+    """A module of the catalog that defines event types is known as one."""
+    modules = [module.name for module in iter_modules(catalog.__path__)]
+
+    with_types = [name for name in modules if event_types_of(import_module(f"supertokens_events.catalog.{name}"))]
+
+    assert sorted(with_types) == sorted(TYPES)
+
+
+def test_loaded_when_asked_for():
+    """The built-in catalog is the same as one of all models."""
+    builtin = builtin_catalog()
+
+    assert builtin.high_volume == sorted(HIGH_VOLUME)
+    assert builtin.get("user.created") is UserCreated
+    assert list(builtin) == list(Catalog(builtin_types()))
+    assert len(builtin) == len(builtin_types())
+
+
+def test_extended():
+    """More types make another catalog; one that takes a built-in name is refused."""
+
+    class Said(EventData):
+        """Said."""
+
+        event_type = "app.said"
+
+    class Theirs(EventData):
+        """Theirs."""
+
+        event_type = "user.created"
+
+    builtin = builtin_catalog()
+
+    assert "app.said" in builtin.extended([Said])
+    assert "app.said" not in builtin
+    assert "user.created" in builtin.extended([UserCreated])
+    with pytest.raises(ValueError, match=r"'user.created' is defined by both .*user.UserCreated and .*Theirs"):
+        builtin.extended([Theirs])
+
+
+def test_a_name_without_a_model():
+    """A name that its module does not define is a mistake of ours, and says so."""
+    with pytest.raises(LookupError, match=r"no event type 'user.sang' in supertokens_events.catalog.user"):
+        Catalog([Unloaded("user.sang", "supertokens_events.catalog.user")]).get("user.sang")

@@ -14,10 +14,24 @@ began = time.perf_counter(), time.process_time()
 {statement}
 print((time.perf_counter() - began[0]) * 1000, (time.process_time() - began[1]) * 1000)
 """
+PLUGIN = "from supertokens_events import Events; plugin = Events.from_dict({}).plugin()"
+INIT = """
+from supertokens_python import InputAppInfo, SupertokensConfig, SupertokensExperimentalConfig, init
+from supertokens_python.recipe import emailpassword, session
+init(
+    app_info=InputAppInfo(app_name="App", api_domain="http://localhost", website_domain="http://localhost"),
+    supertokens_config=SupertokensConfig(connection_uri="http://localhost:1"),
+    framework="fastapi",
+    recipe_list=[emailpassword.init(), session.init()],
+    experimental=SupertokensExperimentalConfig(plugins=[{plugins}]),
+)
+"""
 STATEMENTS = {
     "import supertokens_events": "import supertokens_events",
     "from supertokens_events import Events": "from supertokens_events import Events",
-    "the same, and what plugin() needs": "from supertokens_events import Events; import supertokens_events.capture",
+    "the same, and Events.from_dict({}).plugin()": PLUGIN,
+    "the same, and the SDK's init()": PLUGIN + INIT.format(plugins="plugin"),
+    "the SDK's init() without events": INIT.format(plugins=""),
 }
 
 
@@ -33,7 +47,7 @@ def main() -> None:
     for name, statement in STATEMENTS.items():
         wall, processor = zip(*(milliseconds(statement) for _ in range(RUNS)), strict=True)
         median = f"median {statistics.median(wall):6.1f} ms, {statistics.median(processor):6.1f} ms of processor time"
-        print(f"{name:40} {median} ({min(wall):.1f} … {max(wall):.1f}, {RUNS} runs)")
+        print(f"{name:44} {median} ({min(wall):.1f} … {max(wall):.1f}, {RUNS} runs)")
 
 
 if __name__ == "__main__":

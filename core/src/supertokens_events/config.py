@@ -142,7 +142,7 @@ class Settings:
 
     def captured(self, catalog: Catalog) -> Patterns:
         """``[capture] events`` with ``@default`` spelled out."""
-        quiet = [f"!{data_model.event_type}" for data_model in catalog if data_model.high_volume]
+        quiet = [f"!{name}" for name in catalog.high_volume]
         patterns: list[str] = []
         for pattern in self.capture.events:
             patterns += ["*", *quiet] if pattern == DEFAULT_EVENTS else [pattern]

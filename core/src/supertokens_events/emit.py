@@ -162,6 +162,14 @@ class Emitter:
             route.subscription.patterns.matches(event_type) for route in self.routes
         )
 
+    def takes(self, event_type: str) -> bool:
+        """Whether an event of this type would be stored. One that would not is counted here, and need not be made."""
+        self._notice_fork()
+        if self.captured.matches(event_type):
+            return True
+        self.ledger.count(Reason.CAPTURE_OFF, event_type=event_type)
+        return False
+
     async def emit(self, events: Sequence[Event], *, within: float | None = None) -> list[Event | None]:
         """Store events; returns when they are committed or ``append_timeout`` has passed. Each comes back as stored.
 
@@ -194,8 +202,7 @@ class Emitter:
 
     def submit(self, events: Sequence[Event]) -> list[Future[Event | None]]:
         """Queue events and return at once. Each future gets the event as stored, or ``None`` if it never will be."""
-        if self._pid != os.getpid():
-            self._start_anew()
+        self._notice_fork()
         return [self._submit(event) for event in events]
 
     def stop(self, timeout: float = 2.0) -> None:
@@ -215,8 +222,10 @@ class Emitter:
 
     # The queue -----------------------------------------------------------------------------------------------------
 
-    def _start_anew(self) -> None:
+    def _notice_fork(self) -> None:
         """After a fork: the thread is not in the child, and what the parent queued is the parent's."""
+        if self._pid == os.getpid():
+            return
         with self._forked:
             if self._pid != os.getpid():
                 self._lock = threading.Lock()
@@ -227,11 +236,10 @@ class Emitter:
     def _submit(self, event: Event) -> Future[Event | None]:
         job = _Job(event)
         job.stored.set_running_or_notify_cancel()
-        if not self.captured.matches(event.type):
-            self.ledger.count(Reason.CAPTURE_OFF, event_type=event.type)
-            job.stored.set_result(None)
-        else:
+        if self.takes(event.type):
             self._enqueue(job)
+        else:
+            job.stored.set_result(None)
         return job.stored
 
     def _enqueue(self, job: _Job) -> None:

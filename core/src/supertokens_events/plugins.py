@@ -17,7 +17,7 @@ from typing import Any
 import pluggy
 
 from supertokens_events import hookspecs
-from supertokens_events.catalog import Catalog, EventData, builtin_types
+from supertokens_events.catalog import Catalog, EventData, builtin_catalog
 from supertokens_events.log import get_logger
 from supertokens_events.sink import Sink
 
@@ -100,7 +100,7 @@ def load_plugins(extra: Sequence[object] = (), *, disable: str | None = None) ->
     """
     manager = pluggy.PluginManager(hookspecs.PROJECT)
     manager.add_hookspecs(hookspecs)
-    plugins = Plugins(manager, Catalog(builtin_types()))
+    plugins = Plugins(manager, builtin_catalog())
     disabled = _names(os.environ.get(DISABLE_VARIABLE, "") if disable is None else disable)
     for entry_point in sorted(entry_points(group=hookspecs.PROJECT), key=lambda entry_point: entry_point.name):
         plugins.found.append(_load(plugins, entry_point, disabled))
@@ -139,7 +139,7 @@ def _register(plugins: Plugins, module: object, plugin: Plugin) -> Plugin:
         manager.register(module, plugin.name)
         _check_hooks(manager, module, plugin)
         sink_types = _sink_types(plugins, plugin)
-        catalog = Catalog([*plugins.catalog, *_brought(plugins, plugin, "register_event_types", EventData)])
+        catalog = plugins.catalog.extended(_brought(plugins, plugin, "register_event_types", EventData))
     except Exception as error:
         manager.unregister(name=plugin.name)
         raise error if isinstance(error, PluginError) else PluginError(f"plugin {plugin}: {_told(error)}") from error

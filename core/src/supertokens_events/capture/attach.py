@@ -10,30 +10,11 @@ from typing import TYPE_CHECKING, Any
 from supertokens_python import Supertokens
 from supertokens_python.recipe.accountlinking.recipe import AccountLinkingRecipe
 
-from supertokens_events.capture import (
-    accountlinking,
-    dashboard,
-    emailpassword,
-    emailverification,
-    jwt,
-    multifactorauth,
-    multitenancy,
-    oauth2provider,
-    openid,
-    passwordless,
-    saml,
-    session,
-    supertokens,
-    thirdparty,
-    totp,
-    usermetadata,
-    userroles,
-    webauthn,
-)
 from supertokens_events.capture.rebind import is_rebound, rebind, rebind_requests
-from supertokens_events.capture.recipe import Recipe
+from supertokens_events.capture.recipe import Recipes
 from supertokens_events.capture.scope import Kind
 from supertokens_events.emit import Emitter
+from supertokens_events.ledger import Reason
 from supertokens_events.log import get_logger
 
 if TYPE_CHECKING:
@@ -45,28 +26,13 @@ log = get_logger(__name__)
 
 PLUGIN_ID = "supertokens-events"
 
-RECIPES: dict[str, Recipe] = {
-    module.recipe.id: module.recipe
-    for module in (
-        accountlinking,
-        dashboard,
-        emailpassword,
-        emailverification,
-        jwt,
-        multifactorauth,
-        multitenancy,
-        oauth2provider,
-        openid,
-        passwordless,
-        saml,
-        session,
-        thirdparty,
-        totp,
-        usermetadata,
-        userroles,
-        webauthn,
-    )
-}
+RECIPES = Recipes(
+    __package__,
+    """
+    accountlinking dashboard emailpassword emailverification jwt multifactorauth multitenancy oauth2provider openid
+    passwordless saml session thirdparty totp usermetadata userroles webauthn
+    """.split(),  # noqa: SIM905 - a list of words reads best as words
+)
 
 
 def make_plugin(emitter: Emitter) -> SuperTokensPlugin:
@@ -79,10 +45,10 @@ def make_plugin(emitter: Emitter) -> SuperTokensPlugin:
             "call events.instrument() after init() instead"
         ) from None
 
-    def override(recipe: Recipe) -> Any:
+    def override(recipe_id: str) -> Any:
         overrides = plugins.RecipePluginOverride()
-        overrides.functions = _override(recipe, "function", emitter)
-        overrides.apis = _override(recipe, "api", emitter)
+        overrides.functions = _override(recipe_id, "function", emitter)
+        overrides.apis = _override(recipe_id, "api", emitter)
         return overrides
 
     def init(config: Any, all_plugins: Any, sdk_version: Any) -> None:  # noqa: ARG001 - the SDK's signature
@@ -92,7 +58,7 @@ def make_plugin(emitter: Emitter) -> SuperTokensPlugin:
         id=PLUGIN_ID,
         version=version("supertokens-events"),
         compatible_sdk_versions=">=0.31",
-        override_map={recipe.id: override(recipe) for recipe in RECIPES.values()},
+        override_map={recipe_id: override(recipe_id) for recipe_id in RECIPES},
         init=init,
     )
 
@@ -109,52 +75,70 @@ def instrument(emitter: Emitter) -> None:
         return
     _rebind_objects(instance, emitter)
     for module in _modules(instance):
-        recipe = RECIPES.get(module.get_recipe_id())
-        if recipe is not None:
-            _guarded(_rebind_module, module, recipe, emitter)
+        _guarded(emitter, _rebind_module, module, emitter)
 
 
 def _rebind_objects(instance: Any, emitter: Emitter) -> None:
     """What no override reaches: the SDK's own instance, and the recipes' own objects."""
-    _guarded(rebind_requests, instance)
-    _guarded(rebind, instance, supertokens.recipe, "method", emitter)
+    _guarded(emitter, rebind_requests, instance, emitter)
+    _guarded(emitter, _rebind_instance, instance, emitter)
     for module in instance.recipe_modules:
-        recipe = RECIPES.get(module.get_recipe_id())
-        if recipe is not None:
-            _guarded(rebind, module, recipe, "method", emitter)
+        _guarded(emitter, _rebind, module, module.get_recipe_id(), "method", emitter)
+
+
+def _rebind_instance(instance: Any, emitter: Emitter) -> None:
+    from supertokens_events.capture import supertokens  # not before init(): it brings event types
+
+    rebind(instance, supertokens.recipe, "method", emitter)
 
 
 def _modules(instance: Any) -> list[Any]:
     """What ``init()`` was given, and account linking, which SDK ≤ 0.30 makes on first use."""
     modules = list(instance.recipe_modules)
-    if not any(module.get_recipe_id() == accountlinking.recipe.id for module in modules):
+    if not any(module.get_recipe_id() == AccountLinkingRecipe.recipe_id for module in modules):
         modules.append(AccountLinkingRecipe.get_instance())
     return modules
 
 
-def _rebind_module(module: Any, recipe: Recipe, emitter: Emitter) -> None:
+def _rebind_module(module: Any, emitter: Emitter) -> None:
     """Not every recipe has a frontend API."""
+    recipe = RECIPES.get(module.get_recipe_id())
+    if recipe is None:
+        return
     rebind(module.recipe_implementation, recipe, "function", emitter)
     if hasattr(module, "api_implementation"):
         rebind(module.api_implementation, recipe, "api", emitter)
 
 
-def _override(recipe: Recipe, kind: Kind, emitter: Emitter) -> Callable[[Any], Any]:
-    return partial(_rebind_or_leave, recipe=recipe, kind=kind, emitter=emitter)
+def _override(recipe_id: str, kind: Kind, emitter: Emitter) -> Callable[[Any], Any]:
+    return partial(_rebind_or_leave, recipe_id=recipe_id, kind=kind, emitter=emitter)
 
 
-def _rebind_or_leave(implementation: Any, *, recipe: Recipe, kind: Kind, emitter: Emitter) -> Any:
+def _rebind_or_leave(implementation: Any, *, recipe_id: str, kind: Kind, emitter: Emitter) -> Any:
     """An override that raised would abort the app's ``init()``."""
-    _guarded(rebind, implementation, recipe, kind, emitter)
+    _guarded(emitter, _rebind, implementation, recipe_id, kind, emitter)
     return implementation
 
 
-def _guarded(function: Callable[..., Any], *arguments: Any) -> None:
+def _rebind(implementation: Any, recipe_id: str, kind: Kind, emitter: Emitter) -> None:
+    """The recipe is imported here, where the SDK uses it: an app uses few."""
+    recipe = RECIPES.get(recipe_id)
+    if recipe is not None:
+        rebind(implementation, recipe, kind, emitter)
+
+
+def _guarded(emitter: Emitter, function: Callable[..., Any], *arguments: Any) -> None:
     try:
         function(*arguments)
     except Exception as error:
+        emitter.ledger.count(Reason.CAPTURE_FAILED, subject=_step(function))
         log.error(
             "Capture could not be attached; the app goes on without it.",
-            step=repr(function),
+            step=_step(function),
             error=type(error).__name__,
         )
+
+
+def _step(function: Callable[..., Any]) -> str:
+    """What was to be done, as the log and the ledger name it."""
+    return f"attach.{getattr(function, '__name__', 'init').strip('_')}"

@@ -8,7 +8,7 @@ from typing import Any
 from supertokens_events.capture import reads
 from supertokens_events.capture.recipe import Fact, Recipe, failure, ok
 from supertokens_events.capture.scope import Scope
-from supertokens_events.capture.users import login_method, signed_in
+from supertokens_events.capture.users import login_method, refused, signed_in
 from supertokens_events.catalog.password import (
     PasswordChanged,
     PasswordResetCompleted,
@@ -34,28 +34,22 @@ recipe.ignore("email_exists_get", because="a read")
 METHOD = Method.EMAILPASSWORD
 RESET = "password reset token consumed"
 
-SIGN_IN_FAILED = failure(
+SIGN_IN_FAILED = refused(
+    SignInFailure,
     {
         "WrongCredentialsError": SignInFailure.WRONG_CREDENTIALS,
         "SignInPostNotAllowedResponse": SignInFailure.NOT_ALLOWED,
-        "LinkingToSessionUserFailedError": SignInFailure.LINKING_FAILED,
-        "GeneralErrorResponse": SignInFailure.GENERAL_ERROR,
     },
     ok=("SignInOkResult", "SignInPostOkResult"),
-    other=SignInFailure.OTHER,
-    error=SignInFailure.ERROR,
 )
 
-SIGN_UP_FAILED = failure(
+SIGN_UP_FAILED = refused(
+    SignUpFailure,
     {
         "EmailAlreadyExistsError": SignUpFailure.EMAIL_ALREADY_EXISTS,
         "SignUpPostNotAllowedResponse": SignUpFailure.NOT_ALLOWED,
-        "LinkingToSessionUserFailedError": SignUpFailure.LINKING_FAILED,
-        "GeneralErrorResponse": SignUpFailure.GENERAL_ERROR,
     },
     ok=("SignUpOkResult", "SignUpPostOkResult"),
-    other=SignUpFailure.OTHER,
-    error=SignUpFailure.ERROR,
 )
 
 

@@ -61,8 +61,7 @@ def factor_completed(
     if session is None:
         return
     fact = partial(Fact, user_id=session.user_id, tenant_id=session.tenant_id)
-    created = scope.told(UserCreated.event_type)
-    if any(event.actor.session_handle == session.session_handle for event in created):
+    if session.session_handle in scope.told(UserCreated.event_type):
         yield fact(MfaEnrolled(factor_id=factor_id))
     if set(completed_factors) - {factor_id}:
         yield fact(MfaFactorCompleted(factor_id=factor_id, requirements_met=requirements_met))

@@ -9,9 +9,9 @@ from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
 from supertokens_events.capture import reads
-from supertokens_events.capture.recipe import Fact, Outcome, Recipe, failure, ok
+from supertokens_events.capture.recipe import Fact, Outcome, Recipe, ok
 from supertokens_events.capture.scope import Scope
-from supertokens_events.capture.users import login_method, only, signed_in
+from supertokens_events.capture.users import login_method, only, refused, signed_in
 from supertokens_events.catalog.email import EmailVerified
 from supertokens_events.catalog.passwordless import (
     PasswordlessCodeCreated,
@@ -43,7 +43,8 @@ recipe.ignore(
 METHOD = Method.PASSWORDLESS
 CONSUMED = ok("ConsumeCodeOkResult", "LinkingToSessionUserFailedError")
 
-SIGN_IN_FAILED = failure(
+SIGN_IN_FAILED = refused(
+    SignInFailure,
     {
         "ConsumeCodePostIncorrectUserInputCodeError": SignInFailure.INCORRECT_CODE,
         "ConsumeCodeIncorrectUserInputCodeError": SignInFailure.INCORRECT_CODE,
@@ -54,12 +55,8 @@ SIGN_IN_FAILED = failure(
         "SignInUpPostNotAllowedResponse": SignInFailure.NOT_ALLOWED,
         "UnauthorisedError": SignInFailure.NOT_ALLOWED,
         "InvalidClaimsError": SignInFailure.NOT_ALLOWED,
-        "LinkingToSessionUserFailedError": SignInFailure.LINKING_FAILED,
-        "GeneralErrorResponse": SignInFailure.GENERAL_ERROR,
     },
     ok=("CreateCodePostOkResult", "ConsumeCodeOkResult", "ConsumeCodePostOkResult"),
-    other=SignInFailure.OTHER,
-    error=SignInFailure.ERROR,
 )
 
 

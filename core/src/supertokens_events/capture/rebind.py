@@ -18,8 +18,8 @@ from typing import Any
 from supertokens_events.capture.context import actor_of, current_context
 from supertokens_events.capture.recipe import Capture, Fact, Outcome, Reader, Recipe, fill
 from supertokens_events.capture.scope import (
-    Frame,
     Kind,
+    Root,
     Scope,
     current_request,
     enter_request,
@@ -86,13 +86,18 @@ def _is_the_sdks(implementation: Any) -> bool:
     return any(cls.__module__.startswith("supertokens_python.") for cls in type(implementation).__mro__)
 
 
-def rebind_requests(supertokens: Any) -> None:
+def rebind_requests(supertokens: Any, emitter: Emitter) -> None:
     """Wrap the SDK's two entry points for HTTP requests, so that capture knows which request it is in."""
     if is_rebound(supertokens):
         return
     setattr(supertokens, _REQUESTS_MARK, True)
     for name in ("middleware", "handle_supertokens_error"):
-        setattr(supertokens, name, _in_request(getattr(supertokens, name)))
+        function = getattr(supertokens, name, None)
+        if function is None:
+            emitter.ledger.count(Reason.CAPTURE_GAP, subject=f"supertokens.{name}")
+            log.warning("This SDK has no such function; requests are not told apart.", function=f"supertokens.{name}")
+            continue
+        setattr(supertokens, name, _in_request(function))
 
 
 def is_rebound(supertokens: Any) -> bool:
@@ -223,7 +228,7 @@ class _Call:
             started = time.monotonic()
             try:
                 async with asyncio.timeout(self._time_left()):
-                    self.extra.update(await reader.reader(**self._fill(reader, outcome)))
+                    self.extra.update(await reader.reader(**self._fill(reader, outcome, Scope(self.frame))))
             finally:
                 self.frame.root.spent += time.monotonic() - started
         except Exception as error:
@@ -266,19 +271,23 @@ class _Call:
         scope = Scope(self.frame)
         if capture.outside_api and scope.inside_api(self.watch.recipe.id):
             return
-        facts = _each(capture.handler(**self._fill(capture, outcome)))
-        events = [_event(fact, self.frame, scope, self.watch.emitter) for fact in facts]
-        place = self.position if capture.first else len(self.frame.root.events)
-        self.frame.root.events[place:place] = events
+        emitter, root = self.watch.emitter, self.frame.root
+        events: list[Event] = []
+        for fact in _each(capture.handler(**self._fill(capture, outcome, scope))):
+            scope.tell(fact.data.event_type)
+            if emitter.takes(fact.data.event_type):  # asked first: an event is much work, and many are not wanted
+                events.append(_event(fact, root, scope, emitter))
+        place = self.position if capture.first else len(root.events)
+        root.events[place:place] = events
 
-    def _fill(self, declared: Capture | Reader, outcome: Outcome) -> dict[str, Any]:
+    def _fill(self, declared: Capture | Reader, outcome: Outcome, scope: Scope) -> dict[str, Any]:
         return fill(
             declared.fields,
             extra=self.extra,
             derived=self.watch.recipe.derived,
             arguments=self.arguments,
             outcome=outcome,
-            scope=Scope(self.frame),
+            scope=scope,
         )
 
 
@@ -294,14 +303,14 @@ def _each(facts: Fact | Iterable[Fact] | None) -> Iterable[Fact]:
     return (facts,) if isinstance(facts, Fact) else facts
 
 
-def _event(fact: Fact, frame: Frame, scope: Scope, emitter: Emitter) -> Event:
+def _event(fact: Fact, root: Root, scope: Scope, emitter: Emitter) -> Event:
     return Event(
         type=fact.data.event_type,
         schema_version=fact.data.schema_version,
         source=emitter.source,
         tenant_id=fact.tenant_id,
         user_id=fact.user_id,
-        correlation_id=frame.root.correlation_id,
+        correlation_id=root.correlation_id,
         actor=actor_of(fact, scope),
         context=current_context(emitter.trusted_proxies),
         data=fact.data.model_dump(mode="json", exclude_none=True),

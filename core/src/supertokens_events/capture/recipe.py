@@ -10,15 +10,16 @@ from __future__ import annotations
 
 import inspect
 import re
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, MutableMapping, Sequence
 from dataclasses import dataclass
+from importlib import import_module
 from typing import Any, TypeVar
 
 from supertokens_events.capture.scope import Kind, Scope, SessionFacts
 from supertokens_events.catalog import EventData
 from supertokens_events.event import Actor
 
-__all__ = ["Capture", "Fact", "Outcome", "Reader", "Recipe", "failure", "ok", "raised"]
+__all__ = ["Capture", "Fact", "Matcher", "Outcome", "Reader", "Recipe", "Recipes", "failure", "ok", "raised"]
 
 # What must never leave, as arguments or as attributes of results.
 SECRET_NAMES = frozenset(
@@ -230,6 +231,33 @@ class Recipe:
             return handler
 
         return declare
+
+
+class Recipes(MutableMapping[str, Recipe]):
+    """Recipes by id, each from its module in ``package``, which is imported when somebody asks for the recipe."""
+
+    def __init__(self, package: str, ids: Iterable[str]) -> None:
+        self._package = package
+        self._recipes: dict[str, Recipe | None] = dict.fromkeys(ids)
+
+    def __getitem__(self, recipe_id: str) -> Recipe:
+        recipe = self._recipes[recipe_id]
+        if recipe is None:
+            recipe = import_module(f"{self._package}.{recipe_id}").recipe
+            self._recipes[recipe_id] = recipe
+        return recipe
+
+    def __setitem__(self, recipe_id: str, recipe: Recipe) -> None:
+        self._recipes[recipe_id] = recipe
+
+    def __delitem__(self, recipe_id: str) -> None:
+        del self._recipes[recipe_id]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._recipes)
+
+    def __len__(self) -> int:
+        return len(self._recipes)
 
 
 def _reader(

@@ -58,6 +58,8 @@ class Root:
 
     correlation_id: str
     events: list[Event] = field(default_factory=list)
+    told: list[tuple[str, str | None]] = field(default_factory=list)
+    """The type of each fact so far, captured or not, and the handle of the session that it came with."""
     closed: bool = False
     spent: float = 0.0
     """Seconds that we have made the call wait so far: what we add to it, reads included, has one deadline."""
@@ -187,9 +189,16 @@ class Scope:
         """The e-mail address of whoever makes this outermost call at the dashboard."""
         self._frame.root.admin_email = email
 
-    def told(self, event_type: str) -> Sequence[Event]:
-        """The events of this type that the outermost call has brought so far."""
-        return [event for event in self._frame.root.events if event.type == event_type]
+    def tell(self, event_type: str) -> None:
+        """A fact of this type has come up, whether it is captured or not."""
+        session = self.session
+        self._frame.root.told.append((event_type, session.session_handle if session else None))
+
+    def told(self, event_type: str) -> Sequence[str | None]:
+        """The session's handle of each fact of this type that the outermost call has brought so far; ``None`` for one
+        without a session.
+        """
+        return [session_handle for told, session_handle in self._frame.root.told if told == event_type]
 
     def remember(self, what: str, about: str) -> None:
         """Leave a note for a later call of the same flow, about a user or another id."""

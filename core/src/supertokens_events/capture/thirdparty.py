@@ -10,9 +10,9 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from supertokens_events.capture import reads
-from supertokens_events.capture.recipe import Fact, Outcome, Recipe, failure, ok
+from supertokens_events.capture.recipe import Fact, Outcome, Recipe, ok
 from supertokens_events.capture.scope import Scope
-from supertokens_events.capture.users import signed_in, third_party_method
+from supertokens_events.capture.users import refused, signed_in, third_party_method
 from supertokens_events.catalog.contact import real_email
 from supertokens_events.catalog.email import EmailVerified
 from supertokens_events.catalog.user import (
@@ -29,18 +29,15 @@ recipe.ignore("apple_redirect_handler_post", because="it sends the browser on; `
 
 CREATED_OR_UPDATED = ok("ManuallyCreateOrUpdateUserOkResult", "LinkingToSessionUserFailedError")
 
-SIGN_IN_FAILED = failure(
+SIGN_IN_FAILED = refused(
+    SignInFailure,
     {
         "SignInUpPostNoEmailGivenByProviderResponse": SignInFailure.NO_EMAIL,
         "SignInUpNotAllowed": SignInFailure.NOT_ALLOWED,
         "UnauthorisedError": SignInFailure.NOT_ALLOWED,
         "InvalidClaimsError": SignInFailure.NOT_ALLOWED,
-        "LinkingToSessionUserFailedError": SignInFailure.LINKING_FAILED,
-        "GeneralErrorResponse": SignInFailure.GENERAL_ERROR,
     },
     ok=("SignInUpOkResult", "SignInUpPostOkResult"),
-    other=SignInFailure.OTHER,
-    error=SignInFailure.ERROR,
 )
 
 

@@ -2,17 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from supertokens_events.capture.recipe import Fact
+from supertokens_events.capture.recipe import Fact, Matcher, failure
 from supertokens_events.capture.scope import Scope
-from supertokens_events.catalog.user import LoginMethod, Method, UserReauthenticated, UserSignedIn
+from supertokens_events.catalog.user import (
+    LoginMethod,
+    Method,
+    SignInFailure,
+    SignUpFailure,
+    UserReauthenticated,
+    UserSignedIn,
+)
 
 __all__ = [
     "described",
     "login_method",
     "only",
+    "refused",
     "signed_in",
     "tenants_of",
     "third_party_method",
@@ -64,6 +72,14 @@ def signed_in(
     data_model = UserReauthenticated if again else UserSignedIn
     data = data_model.model_validate({"method": method, "recipe_user_id": recipe_user_id, **contact})
     return Fact(data, user_id=user.id, tenant_id=tenant_id, by_subject=True)
+
+
+def refused(kind: type[SignInFailure | SignUpFailure], reasons: Mapping[str, str], *, ok: Iterable[str]) -> Matcher:
+    """A sign-in or sign-up that came to anything but ``ok``: for one of the ``reasons`` of its recipe, or for one that
+    they all have.
+    """
+    common = {"LinkingToSessionUserFailedError": kind.LINKING_FAILED, "GeneralErrorResponse": kind.GENERAL_ERROR}
+    return failure({**reasons, **common}, ok=ok, other=kind.OTHER, error=kind.ERROR)
 
 
 def _method_of(method: Any) -> Method:

@@ -52,7 +52,8 @@ recipe.ignore("remove_generated_options", because="it tidies up after a question
 METHOD = Method.WEBAUTHN
 OPTIONS_EMAIL = "e-mail of passkey options"
 
-SIGN_IN_FAILED = failure(
+SIGN_IN_FAILED = users.refused(
+    SignInFailure,
     {
         "InvalidCredentialsErrorResponse": SignInFailure.WRONG_CREDENTIALS,
         "CredentialNotFoundErrorResponse": SignInFailure.UNKNOWN_CREDENTIAL,
@@ -61,15 +62,12 @@ SIGN_IN_FAILED = failure(
         "InvalidOptionsErrorResponse": SignInFailure.INVALID_OPTIONS,
         "InvalidAuthenticatorErrorResponse": SignInFailure.INVALID_AUTHENTICATOR,
         "SignInNotAllowedErrorResponse": SignInFailure.NOT_ALLOWED,
-        "LinkingToSessionUserFailedError": SignInFailure.LINKING_FAILED,
-        "GeneralErrorResponse": SignInFailure.GENERAL_ERROR,
     },
     ok=("SignInResponse", "SignInPOSTResponse"),
-    other=SignInFailure.OTHER,
-    error=SignInFailure.ERROR,
 )
 
-SIGN_UP_FAILED = failure(
+SIGN_UP_FAILED = users.refused(
+    SignUpFailure,
     {
         "EmailAlreadyExistsErrorResponse": SignUpFailure.EMAIL_ALREADY_EXISTS,
         "InvalidCredentialsErrorResponse": SignUpFailure.INVALID_CREDENTIAL,
@@ -77,12 +75,8 @@ SIGN_UP_FAILED = failure(
         "InvalidOptionsErrorResponse": SignUpFailure.INVALID_OPTIONS,
         "InvalidAuthenticatorErrorResponse": SignUpFailure.INVALID_AUTHENTICATOR,
         "SignUpNotAllowedErrorResponse": SignUpFailure.NOT_ALLOWED,
-        "LinkingToSessionUserFailedError": SignUpFailure.LINKING_FAILED,
-        "GeneralErrorResponse": SignUpFailure.GENERAL_ERROR,
     },
     ok=("SignUpReponse", "SignUpPOSTResponse"),  # the SDK's spelling
-    other=SignUpFailure.OTHER,
-    error=SignUpFailure.ERROR,
 )
 
 RECOVERY_FAILED = failure(

@@ -4,40 +4,23 @@ from __future__ import annotations
 
 from importlib import import_module
 
-from supertokens_events.catalog.base import Catalog, EventData
+from supertokens_events.catalog.base import Catalog, EventData, Unloaded, event_types_of
+from supertokens_events.catalog.names import HIGH_VOLUME, TYPES
 
-__all__ = ["Catalog", "EventData", "builtin_types"]
+__all__ = ["Catalog", "EventData", "builtin_catalog", "builtin_types"]
 
-DOMAINS = (
-    "account",
-    "dashboard",
-    "email",
-    "jwt",
-    "mapping",
-    "metadata",
-    "mfa",
-    "oauth",
-    "password",
-    "passwordless",
-    "role",
-    "saml",
-    "session",
-    "tenant",
-    "user",
-    "webauthn",
-)
+
+def builtin_catalog() -> Catalog:
+    """A catalog of every event type that capture can emit. A domain is imported when one of its types is asked for: a
+    hundred models cost more than all the rest of an app's start with us.
+    """
+    return Catalog(
+        Unloaded(name, f"{__name__}.{domain}", name in HIGH_VOLUME)
+        for domain, names in TYPES.items()
+        for name in names.split()
+    )
 
 
 def builtin_types() -> list[type[EventData]]:
-    """Every event type that capture can emit, in no promised order.
-
-    The domains are imported here and not above: a hundred models cost more than all the rest of ``import
-    supertokens_events``.
-    """
-    modules = [import_module(f"{__name__}.{domain}") for domain in DOMAINS]
-    return [
-        value
-        for module in modules
-        for value in vars(module).values()
-        if isinstance(value, type) and issubclass(value, EventData) and value is not EventData
-    ]
+    """Every event type that capture can emit, in no promised order."""
+    return [data_model for domain in TYPES for data_model in event_types_of(import_module(f"{__name__}.{domain}"))]
