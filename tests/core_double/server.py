@@ -33,7 +33,8 @@ class CoreDouble:
     """An in-memory SuperTokens core on 127.0.0.1.
 
     ``clock`` gives milliseconds since the epoch; ``secrets`` makes every random value. Both are there for tests that
-    must agree with recorded values: nothing the core verifies is ever skipped.
+    must agree with recorded values: nothing the core verifies is ever skipped. ``delay`` is how many seconds every
+    answer takes; ``ahead``, how many milliseconds the core is ahead of its clock, for what expires.
     """
 
     def __init__(
@@ -45,9 +46,10 @@ class CoreDouble:
         secrets: SecretValues | None = None,
     ) -> None:
         self.delay = 0.0
+        self.ahead = 0
         self._clock = clock
         self._secrets = secrets or SecretValues()
-        self._state = State(clock, self._secrets)
+        self._state = State(self._now, self._secrets)
         self._recorded: list[Recorded] = []
         self._failures: list[tuple[str, int]] = []
         self._seams = threading.Lock()
@@ -86,12 +88,16 @@ class CoreDouble:
             return list(self._recorded)
 
     def reset(self) -> None:
-        """Forgets all users, sessions, tenants, requests and planned failures."""
+        """Forgets all users, sessions, tenants, requests and planned failures; no delay, and its clock's time."""
         with self._seams:
             self._recorded.clear()
             self._failures.clear()
         self.delay = 0.0
-        self._state = State(self._clock, self._secrets)
+        self.ahead = 0
+        self._state = State(self._now, self._secrets)
+
+    def _now(self) -> int:
+        return self._clock() + self.ahead
 
     def fail_next(self, path_suffix: str, status: int = 500) -> None:
         """The next request whose path ends so is answered with ``status`` and changes nothing."""

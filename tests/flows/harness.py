@@ -22,6 +22,7 @@ from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from functools import cache
 from importlib import import_module
+from importlib.metadata import version
 from inspect import signature
 from pathlib import Path
 from types import ModuleType
@@ -31,6 +32,7 @@ from urllib.parse import parse_qs, urlsplit
 import anyio
 import httpx
 import pytest
+from packaging.version import Version
 
 from apps.canary import LONG, leaks, secrets_exchanged, secrets_in
 from apps.running import configuration
@@ -57,7 +59,8 @@ class Flow:
     """After the steps ``given``, the step ``when`` ``says`` these types of events in this order.
 
     ``captured`` is the configuration's ``[capture] events``. ``reads``: how many requests to the core capture adds, at
-    most, where that is to be checked.
+    most, where that is to be checked. ``since``: the first release of the SDK in which the flow goes so; with an older
+    one the row is skipped and says why.
     """
 
     name: str
@@ -68,6 +71,7 @@ class Flow:
     says: str
     captured: Sequence[str] = ("@default",)
     reads: int | None = None
+    since: str | None = None
 
     @property
     def event_types(self) -> list[str]:
@@ -76,7 +80,21 @@ class Flow:
 
 def rows(flows: Iterable[Flow]) -> list[Any]:
     """Each flow by each of its entry points, with a name for pytest."""
-    return [pytest.param(flow, entry, id=f"{entry}: {flow.name}") for flow in flows for entry in flow.entries]
+    return [
+        pytest.param(flow, entry, id=f"{entry}: {flow.name}", marks=[since(flow.since)] if flow.since else [])
+        for flow in flows
+        for entry in flow.entries
+    ]
+
+
+def sdk_is(release: str) -> bool:
+    """Whether the SDK that is installed is of this release, or of a newer one."""
+    return Version(version("supertokens-python")) >= Version(release)
+
+
+def since(release: str) -> pytest.MarkDecorator:
+    """Skips what an older SDK does not do, or does in another way."""
+    return pytest.mark.skipif(not sdk_is(release), reason=f"the SDK does so since {release}")
 
 
 class Wanted:
@@ -218,6 +236,7 @@ class World:
 
     def trouble(self) -> dict[tuple[str, str], int]:
         """What capture counts as having gone wrong."""
+        self.events.emitter.stop()  # counts that its thread is writing down are neither in memory nor stored
         return {
             key: n
             for key, n in counted(self.events).items()
@@ -330,6 +349,15 @@ def raises(step: Step) -> Step:
             pytest.fail("it did not raise")
 
     return act
+
+
+def later(minutes: int) -> Step:
+    """So much time goes by in the core."""
+
+    def step(w: World) -> None:
+        w.core.ahead += minutes * 60_000
+
+    return step
 
 
 def no_session(w: World) -> None:

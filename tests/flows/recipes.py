@@ -90,10 +90,8 @@ def linking(*, verified: bool = False) -> RecipeMaker:
 
 
 def webauthn() -> RecipeMaker:
-    """It came with SDK 0.30."""
-
     def make(w: Any) -> Any:
-        sdk = pytest.importorskip("supertokens_python.recipe.webauthn")
+        sdk = pytest.importorskip("supertokens_python.recipe.webauthn", reason="webauthn came with SDK 0.30")
         return sdk.init(sdk.WebauthnConfig(email_delivery=EmailDeliveryConfig(service=w.post)))
 
     return make

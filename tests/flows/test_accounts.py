@@ -14,7 +14,7 @@ import pytest
 from supertokens_python.types import RecipeUserId
 
 from core_double import CoreDouble
-from flows.harness import ADA, API, BACKEND, BOB, PASSWORD, Flow, Step, World, no_session, playing, rows
+from flows.harness import ADA, API, BACKEND, BOB, PASSWORD, Flow, Step, World, later, no_session, playing, rows
 from flows.recipes import (
     PROVIDER,
     emailpassword,
@@ -28,6 +28,7 @@ from flows.recipes import (
 PHONE = "+36301234567"
 OTHER_PHONE = "+36307654321"
 NEW = "ada.lovelace@example.com"
+TOO_LATE = later(16)  # a code, or the link with it, is good for 15 minutes
 
 EP = [emailpassword(), sessions()]
 EV = [emailpassword(), emailverification(), sessions()]
@@ -196,6 +197,10 @@ def consume(**codes: str) -> Step:
         )
 
     return step
+
+
+def consume_link(w: World) -> Any:
+    return w.backend.passwordless.consume_code("public", w.code.pre_auth_session_id, link_code=w.code.link_code)
 
 
 def code(w: World) -> None:
@@ -509,6 +514,24 @@ PASSWORDLESS = [
         "user.sign_in.failed " * 5,
     ),
     Flow(
+        "PL consume expired code via API",
+        API,
+        PL,
+        [ask_code(email=ADA), TOO_LATE],
+        give_code(),
+        "user.sign_in.failed",
+        reads=0,
+    ),
+    Flow(
+        "PL consume expired link via API",
+        API,
+        PL,
+        [ask_code(email=ADA), TOO_LATE],
+        follow_link,
+        "user.sign_in.failed",
+        reads=0,
+    ),
+    Flow(
         "PL consume unknown device via API -> RESTART_FLOW, recipe consume_code NOT called",
         API,
         PL,
@@ -618,6 +641,8 @@ PASSWORDLESS = [
         consume(user_input_code="wrong"),
         "user.sign_in.failed",
     ),
+    Flow("PL.consume_code backend, expired code", BACKEND, PL, [code, TOO_LATE], consume(), "user.sign_in.failed"),
+    Flow("PL.consume_code backend, expired link", BACKEND, PL, [code, TOO_LATE], consume_link, "user.sign_in.failed"),
     Flow(
         "PL.check_code backend",
         BACKEND,
@@ -755,6 +780,22 @@ VERIFICATION = [
         [sign_up()],
         lambda w: verify(w, "no-such-token"),
         "email.verification.failed",
+    ),
+    Flow(
+        "EV verify via API expired link",
+        API,
+        EV,
+        [sign_up(), ask_verification, no_session, later(24 * 60 + 1)],
+        lambda w: verify(w, session=False),
+        "email.verification.failed",
+    ),
+    Flow(
+        "password reset via API expired link",
+        API,
+        EV,
+        [sign_up(), no_session, forgot_password, later(60 + 1)],
+        reset_password,
+        "password.reset.failed",
     ),
     Flow("EV is-verified GET (verified)", API, EV, [sign_up(), ask_verification, verify], see_verified, ""),
     Flow("EV generate token, already verified", API, EV, [sign_up(), ask_verification, verify], ask_verification, ""),
@@ -934,3 +975,45 @@ def requests_of(flow: Flow, core: CoreDouble, folder: Path, **how: Any) -> Count
         before = len(core.requests)
         flow.when(w)
         return Counter(core.requests[before:])
+
+
+ATTEMPT = {"failed_attempts": 1, "max_attempts": 5}
+
+
+@pytest.mark.parametrize(
+    ("when", "said"),
+    [
+        ([give_code("wrong")], {"reason": "incorrect_code", "factor_id": "otp-email", **ATTEMPT}),
+        ([TOO_LATE, give_code()], {"reason": "expired_code", "factor_id": "otp-email", **ATTEMPT}),
+        ([TOO_LATE, follow_link], {"reason": "restart_flow", "factor_id": "link-email"}),
+        ([give_code("wrong")] * 5, {"reason": "restart_flow", "factor_id": "otp-email"}),
+    ],
+    ids=["incorrect code", "expired code", "expired link", "the fifth wrong code"],
+)
+def test_why_a_code_was_refused(when, said, world):
+    """A wrong code and one that came too late are told apart, with how many are left; a link that came too late is over."""
+    w = world(PL)
+    ask_code(email=ADA)(w)
+
+    both(*when)(w)
+
+    assert w.told()[-1].data == {"method": "passwordless", "email": ADA, **said}
+
+
+@pytest.mark.parametrize(
+    ("when", "said"),
+    [
+        ([consume(user_input_code="wrong")], {"reason": "incorrect_code", **ATTEMPT}),
+        ([TOO_LATE, consume()], {"reason": "expired_code", **ATTEMPT}),
+        ([TOO_LATE, consume_link], {"reason": "restart_flow"}),
+    ],
+    ids=["incorrect code", "expired code", "expired link"],
+)
+def test_why_a_backend_was_refused(when, said, world):
+    """The same of a backend's own call, which does not say whose code it was."""
+    w = world(PL)
+    code(w)
+
+    both(*when)(w)
+
+    assert w.told()[-1].data == {"method": "passwordless", **said}

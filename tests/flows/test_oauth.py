@@ -11,7 +11,7 @@ from supertokens_python.recipe.oauth2provider.interfaces import ErrorOAuth2Respo
 from supertokens_python.recipe.oauth2provider.utils import InputOverrideConfig
 from supertokens_python.types import GeneralErrorResponse
 
-from flows.harness import API, BACKEND, Flow, Step, World, raises, rows
+from flows.harness import API, BACKEND, Flow, Step, World, raises, rows, sdk_is
 from flows.oauth_client import (
     GOODBYE,
     OUR_END_SESSION,
@@ -48,6 +48,9 @@ REJECTED = "oauth.login.rejected, oauth.authorization.failed"
 ISSUED = "oauth.token.issued"
 NOT_ISSUED = "oauth.token.issue_failed"
 
+# Of a refresh token. Before 0.30.3 the SDK went on with one that it knew to be no good, until the core raised.
+NO_LONGER_GOOD = "invalid_grant" if sdk_is("0.30.3") else "error"
+
 
 def delete_ada(w: World) -> None:
     """Her session outlives her: nobody asks the core about an access token that is still good."""
@@ -67,6 +70,10 @@ def b_token(*, secret: str = SECRET, client_id: str = "", scope: str = "read") -
         w.secrets.add(getattr(w.tokens, "access_token", ""))
 
     return step
+
+
+def revoke_tokens_of_client(w: World) -> None:
+    w.backend.oauth2provider.revoke_tokens_by_client_id(w.client.client_id)
 
 
 def b_revoke(w: World) -> None:
@@ -170,8 +177,17 @@ CLIENTS = [
         BACKEND,
         OA,
         [client()],
-        lambda w: w.backend.oauth2provider.revoke_tokens_by_client_id(w.client.client_id),
+        revoke_tokens_of_client,
         "oauth.client.tokens_revoked",
+        since="0.31.3",  # before, the SDK asked the core to revoke those of a session, which refused
+    ),
+    Flow(
+        "OA.revoke_tokens_by_client_id, core fails",
+        BACKEND,
+        OA,
+        [client(), lambda w: w.core.fail_next("/revoke")],
+        raises(revoke_tokens_of_client),
+        "",
     ),
     Flow(
         "OA.revoke_tokens_by_session_handle",
@@ -742,8 +758,8 @@ def test_a_rejection_in_words_of_the_app(world):
         (CODE, exchange(code="no-such-code"), "invalid_grant", "authorization_code"),
         ([*CODE, exchange()], exchange(), "invalid_grant", "authorization_code"),
         (CODE, exchange(client_id="nobody"), "invalid_request", "authorization_code"),
-        (TOKENS, refresh(refresh_token="st_rt_unknown"), "invalid_grant", "refresh_token"),
-        ([*TOKENS, revoke()], refresh(), "invalid_grant", "refresh_token"),
+        (TOKENS, refresh(refresh_token="st_rt_unknown"), NO_LONGER_GOOD, "refresh_token"),
+        ([*TOKENS, revoke()], refresh(), NO_LONGER_GOOD, "refresh_token"),
         ([client()], lambda w: post_token(w, as_client(w, grant_type="refresh_token")), "error", "refresh_token"),
         ([client()], lambda w: post_token(w, as_client(w)), "error", "other"),
         ([client()], lambda w: post_token(w, {"grant_type": ["a"]}), "error", "other"),

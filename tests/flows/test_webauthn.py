@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from core_double.software_authenticator import SoftwareAuthenticator
-from flows.harness import ADA, API, BACKEND, BOB, PASSWORD, Flow, Step, World, no_session, rows
+from flows.harness import ADA, API, BACKEND, BOB, PASSWORD, Flow, Step, World, no_session, rows, since
 from flows.recipes import emailpassword, emailverification, linking, multifactorauth, sessions, webauthn
 from supertokens_events.capture.rebind import rebind
 from supertokens_events.capture.webauthn import recipe
@@ -233,7 +233,13 @@ FLOWS = [
     Flow("WA sign in: another challenge", API, WA, [sign_up(), no_session], broken_sign_in, "user.sign_in.failed"),
     Flow("WA register credential via API", API, WA, [sign_up()], add_passkey, "webauthn.credential.registered"),
     Flow(
-        "WA remove credential via API", API, WA, [sign_up(), add_passkey], remove_passkey, "webauthn.credential.removed"
+        "WA remove credential via API",
+        API,
+        WA,
+        [sign_up(), add_passkey],
+        remove_passkey,
+        "webauthn.credential.removed",
+        since="0.31",
     ),
     Flow("WA remove credential: without a session", API, WA, [sign_up(), no_session], remove_passkey, ""),
     Flow(
@@ -261,6 +267,7 @@ FLOWS = [
         recover,
         "webauthn.recovery.token_consumed, session.revoked, session.revoked, webauthn.credential.registered, "
         "webauthn.credential.removed, email.verified, webauthn.recovery.completed",
+        since="0.31.4",
     ),
     Flow(
         "WA recover account via API: a user of another method gets a passkey",
@@ -285,6 +292,7 @@ FLOWS = [
         [sign_up(), no_session, ask_recovery()],
         recover_for_another,
         "webauthn.recovery.token_consumed, webauthn.recovery.failed",
+        since="0.31.4",
     ),
     Flow(
         "WA recover account: core fails",
@@ -386,20 +394,7 @@ FLOWS = [
 ]
 
 
-# Where an older SDK has other rules for passkeys, or no way for the frontend to remove one.
-SINCE_0_31_4 = {
-    "WA remove credential via API",
-    "WA recover account via API (unverified email: revoke sessions, remove other credentials)",
-    "WA recover account: options for another address",
-}
-new_rules = pytest.mark.skipif(not hasattr(payloads.RecipeInterface, "complete_sign_in"), reason="an older SDK")
-ROWS = [
-    pytest.param(*row.values, id=row.id, marks=new_rules if row.values[0].name in SINCE_0_31_4 else ())
-    for row in rows(FLOWS)
-]
-
-
-@pytest.mark.parametrize(("flow", "entry"), ROWS)
+@pytest.mark.parametrize(("flow", "entry"), rows(FLOWS))
 def test_flow(flow, entry, play):
     """The flow brings exactly these events, in this order, and none of them tells a secret."""
     w = play(flow, entry)
@@ -438,7 +433,7 @@ def test_a_new_user_comes_with_the_passkey(world):
     assert created.context.path == "/auth/webauthn/signup"
 
 
-@new_rules
+@since("0.31")
 def test_a_passkey_of_the_session_user(world):
     """Who adds and removes a passkey in the frontend is the session's user."""
     w = played(world, WA, [sign_up()], lambda w: (add_passkey(w), remove_passkey(w)))
@@ -457,7 +452,9 @@ def test_a_passkey_of_the_session_user(world):
         ([sign_up(), no_session], sign_up(), "email_already_exists"),
         ([], stranger_signs_in, "wrong_credentials"),
         ([sign_up(), no_session], recover_without_token, "invalid_token"),
-        pytest.param([sign_up(), no_session, ask_recovery()], recover_for_another, "invalid_options", marks=new_rules),
+        pytest.param(
+            [sign_up(), no_session, ask_recovery()], recover_for_another, "invalid_options", marks=since("0.31.4")
+        ),
         ([core_fails("/recipe/webauthn/signup")], sign_up(), "error"),
         ([], b_stranger_signs_in, "unknown_credential"),
         ([b_user], b_sign_in_twice_with_one_assertion, "invalid_authenticator"),
