@@ -40,7 +40,7 @@ def main(core_url: str, folder: Path) -> None:
         "slowest": max(answer.elapsed.total_seconds() for answer in answers),
         "during": [event.type for event in during],
         "after": [event.type for event in stored_events(events)],
-        "late": counted(events)["late", ""],
+        "late": counted(events, running=True)["late", ""],
         "log": log.getvalue(),
     }
     print(json.dumps(told))

@@ -17,8 +17,13 @@ def last_sequence(events: Events) -> int:
     return max((stored.sequence for stored in events.outbox.events(limit=1)), default=0)
 
 
-def counted(events: Events) -> Counter[tuple[str, str]]:
-    """The ledger, by reason and subject: what is stored of it and what still waits in memory."""
+def counted(events: Events, *, running: bool = False) -> Counter[tuple[str, str]]:
+    """The ledger, by reason and subject: what is stored of it and what still waits in memory.
+
+    Ends the writer's thread first, unless ``running``: what it is about to store is in neither.
+    """
+    if not running:
+        events.emitter.stop()
     counts: Counter[tuple[str, str]] = Counter()
     for line in events.outbox.ledger():
         counts[line.reason, line.subject] += line.count
