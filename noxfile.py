@@ -93,6 +93,16 @@ def wheels(session: nox.Session) -> None:
 
 
 @nox.session
+def bench(session: nox.Session) -> None:
+    """How quick it is, in figures: every script, or one with options: `nox -s bench -- sign_in --rate 50`."""
+    install(session, "test", *PACKAGES)
+    scripts = sorted(path.stem for path in ROOT.glob("core/benchmarks/[!_]*.py"))
+    chosen, options = ([session.posargs[0]], session.posargs[1:]) if session.posargs else (scripts, [])
+    for script in chosen:
+        session.run("python", f"core/benchmarks/{script}.py", *options, env={"PYTHONPATH": str(ROOT / "tests")})
+
+
+@nox.session
 def docs(session: nox.Session) -> None:
     """Build the pages into docs/_build; a warning is an error."""
     install(session, "docs", *PACKAGES)
