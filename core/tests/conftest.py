@@ -2,6 +2,7 @@
 
 import logging
 import os
+import threading
 
 import pytest
 from hypothesis import settings
@@ -14,6 +15,9 @@ from supertokens_events.testing import FakeClock
 # A slow machine is not a broken one: no deadline. What is tried is the same in every run.
 settings.register_profile("quick", max_examples=60, deadline=None, derandomize=True, database=None)
 settings.load_profile("quick")
+
+
+FORKING = threading.Lock()  # what is installed beside us may not stand two at once
 
 
 @pytest.fixture
@@ -59,7 +63,8 @@ def in_child():
 
     def call(function):
         reading, writing = os.pipe()
-        pid = os.fork()
+        with FORKING:
+            pid = os.fork()
         if pid == 0:
             try:
                 answer = str(function())

@@ -46,6 +46,8 @@ API = ("fastapi", "flask", "django-wsgi")
 """Where a frontend's flow is played; Django under ASGI has the story of ``test_story.py`` instead."""
 BACKEND = ("asyncio", "syncio")
 
+PATIENT = 30  # seconds for an outbox that works, on a machine that is busy: no flow is about the deadline
+
 ADA = "ada@example.com"
 BOB = "bob@example.com"
 PASSWORD = "right-Pa55word"
@@ -321,7 +323,7 @@ def playing(
 
     ``wanted``: somebody would get every event.
     """
-    settings = configuration(folder, **tables)
+    settings = configuration(folder, **{"outbox": {"append_timeout": PATIENT}, **tables})
     if not wanted:
         settings["sinks"] = {}
     events = Events.from_dict(settings, plugins=[*plugins, *([Wanted()] if wanted else [])])

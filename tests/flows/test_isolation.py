@@ -26,7 +26,7 @@ from apps.trouble import Trouble, capture_raises, filter_raises, hooks_raise, un
 from apps.world import World as BrowserWorld
 from apps.world import end_sync_thread, sync_thread
 from core_double import CoreDouble
-from flows.harness import API, Flow, playing
+from flows.harness import API, PATIENT, Flow, playing
 from supertokens_events import Events
 
 IMPATIENT = 0.01  # seconds that an answer waits for an outbox that fails
@@ -88,7 +88,7 @@ def answers(flow: Flow, core: CoreDouble, folder: Path, begin: Begin, **how: Any
     with ExitStack() as stack:
         trouble = stack.enter_context(begin(folder))
         tables = {"capture": {"events": list(flow.captured)}, **trouble.tables}
-        outbox = {**tables.pop("outbox", {}), "append_timeout": IMPATIENT} if trouble.tables else {}
+        outbox = {**tables.pop("outbox", {}), "append_timeout": IMPATIENT if trouble.tables else PATIENT}
         with playing(core, folder, flow.recipes, API[0], plugins=trouble.plugins, outbox=outbox, **tables, **how) as w:
             for step in [*flow.given, flow.when]:
                 step(w)
@@ -117,7 +117,7 @@ def test_answers_of_passwords_and_sessions_are_the_same(flow, run_app, make_even
         with ExitStack() as stack:
             trouble = stack.enter_context(begin(folder))
             url = trouble.tables.get("outbox", {}).get("url", f"sqlite:///{folder}/events.db")
-            outbox = {"url": url, "append_timeout": IMPATIENT if trouble.tables else 1}
+            outbox = {"url": url, "append_timeout": IMPATIENT if trouble.tables else PATIENT}
             events = make_events(trouble.plugins, outbox=outbox)
             with run_app("fastapi", events if attached else None, more=flow.needs) as app:
                 w = Unwatched(app, events, "asyncio", sync)
