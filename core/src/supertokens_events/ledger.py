@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, deque
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from enum import StrEnum
 from typing import NamedTuple
@@ -37,10 +37,22 @@ class Reason(StrEnum):
     """Not stored within ``append_timeout``: the auth call went on, the event waits in memory."""
     LOST = "lost"
     """Never stored."""
+    REFUSED = "refused"
+    """Not stored: the outbox had reached its ``max_size``."""
+    DROPPED = "dropped"
+    """An event that every sink had was deleted before its time, to make room in a full outbox."""
+    PRUNED = "pruned"
+    """A dead letter was deleted at the end of its retention. Subject: the sink."""
+    OUTBOX_DAMAGED = "outbox_damaged"
+    """The outbox's file was damaged; it was set aside and a new one begun. Subject: the name it has now."""
     SINK_FAILED = "sink_failed"
     """A sink raised, or broke its contract; the delivery is tried again. Subject: the sink."""
     SINK_UNAVAILABLE = "sink_unavailable"
     """A sink could not be opened; its deliveries wait. Subject: the sink."""
+    HOOK_HUNG = "hook_hung"
+    """A hook did not return; until it does, the plugin's hooks are skipped, and what goes on without them is counted here.
+    Subject: the plugin.
+    """
 
 
 class LedgerKey(NamedTuple):
@@ -56,12 +68,15 @@ class Ledger:
 
     def __init__(self) -> None:
         self._entries: deque[tuple[LedgerKey, int]] = deque()
+        self.counted: Callable[[], None] = lambda: None
+        """Called after each count, on its thread: somebody is to store it soon."""
 
     def count(self, reason: Reason, *, subject: str = "", event_type: str = "", n: int = 1) -> None:
         """Add ``n`` to a count."""
         self._entries.append((LedgerKey(reason, subject, event_type), n))
         if len(self._entries) > _COMPACT_AT:
             self.put_back(self.take())
+        self.counted()
 
     def take(self) -> Mapping[LedgerKey, int]:
         """All counts since the last time, for the outbox to store. :meth:`put_back` returns them if it could not."""

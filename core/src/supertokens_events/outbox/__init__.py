@@ -5,18 +5,25 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Literal
 from urllib.parse import unquote, urlsplit
 
 from supertokens_events.outbox.contract import (
     Attempt,
+    Breaker,
     Claim,
     DeliveryState,
     Entry,
+    Erased,
     LedgerCount,
+    Look,
     NewDelivery,
     Outbox,
     OutboxError,
+    OutboxFull,
     OutboxUnavailable,
+    Pruned,
+    Retention,
     Settlement,
     SinkStatus,
     StoredDelivery,
@@ -26,14 +33,20 @@ from supertokens_events.outbox.sqlite import SqliteOutbox
 
 __all__ = [
     "Attempt",
+    "Breaker",
     "Claim",
     "DeliveryState",
     "Entry",
+    "Erased",
     "LedgerCount",
+    "Look",
     "NewDelivery",
     "Outbox",
     "OutboxError",
+    "OutboxFull",
     "OutboxUnavailable",
+    "Pruned",
+    "Retention",
     "Settlement",
     "SinkStatus",
     "SqliteOutbox",
@@ -44,26 +57,48 @@ __all__ = [
 
 
 def open_outbox(
-    url: str, *, folder: Path, durability: str = "normal", clock: Callable[[], float] = time.time
+    url: str,
+    *,
+    folder: Path,
+    durability: str = "normal",
+    max_size: int | None = None,
+    when_full: Literal["refuse", "drop_oldest_done"] = "refuse",
+    clock: Callable[[], float] = time.time,
 ) -> Outbox:
-    """The outbox that ``url`` names, not yet opened: ``sqlite:events.db`` (in ``folder``) or
-    ``sqlite:///var/lib/app/events.db``.
+    """The outbox that ``url`` names, not yet opened: ``sqlite:events.db`` (in ``folder``),
+    ``sqlite:///var/lib/app/events.db`` or ``postgresql://…``. ``durability`` and ``clock`` are for SQLite.
 
-    Raises ``ValueError`` for any other URL.
+    Raises ``ValueError`` for any other URL, and when what PostgreSQL needs is not installed.
     """
-    path = _sqlite_path(url)
+    scheme = _scheme(url)
+    if scheme in ("postgresql", "postgres"):
+        return _open_postgres(url, max_size, when_full)
+    path = _sqlite_path(url) if scheme == "sqlite" else None
     if path is None:
         raise ValueError(
-            "expected 'sqlite:events.db' (beside the configuration) or 'sqlite:///var/lib/app/events.db' (from the root)"
+            "expected 'sqlite:events.db' (beside the configuration), 'sqlite:///var/lib/app/events.db' (from the root) "
+            "or 'postgresql://user:password@host/database'"
         )
-    return SqliteOutbox(folder / path, durability=durability, clock=clock)
+    return SqliteOutbox(folder / path, durability=durability, max_size=max_size, when_full=when_full, clock=clock)
+
+
+def _open_postgres(url: str, max_size: int | None, when_full: Literal["refuse", "drop_oldest_done"]) -> Outbox:
+    try:  # an app on SQLite never loads a driver
+        from supertokens_events.outbox.postgres import PostgresOutbox
+    except ImportError as error:
+        raise ValueError("PostgreSQL needs an extra: pip install 'supertokens-events[postgres]'") from error
+    return PostgresOutbox(url, max_size=max_size, when_full=when_full)
+
+
+def _scheme(url: str) -> str | None:
+    try:
+        return urlsplit(url).scheme
+    except ValueError:  # its text repeats the URL, and a URL may hold a password
+        return None
 
 
 def _sqlite_path(url: str) -> Path | None:
-    try:
-        parts = urlsplit(url)
-    except ValueError:  # its text repeats the URL, and a URL may hold a password
-        return None
+    parts = urlsplit(url)
     path = unquote(parts.path)
-    usable = parts.scheme == "sqlite" and not parts.netloc and path.strip("/") and "\0" not in path
+    usable = not parts.netloc and path.strip("/") and "\0" not in path
     return Path(path) if usable else None

@@ -1,13 +1,14 @@
 """The outbox contract: what every store keeps and promises. Two stores, one contract, one test suite for both.
 
 A store is synchronous and safe to use from several threads. It opens itself on first use, again after a fork, and never
-hands a connection across one. All times are seconds since the epoch, by the store's own clock.
+hands a connection across one. All times are seconds since the epoch, by the store's own clock: a dispatcher never
+compares them with its machine's, and asks for waits, not for moments.
 """
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from types import MappingProxyType
@@ -19,14 +20,20 @@ from supertokens_events.sink import Delivery
 
 __all__ = [
     "Attempt",
+    "Breaker",
     "Claim",
     "DeliveryState",
     "Entry",
+    "Erased",
     "LedgerCount",
+    "Look",
     "NewDelivery",
     "Outbox",
     "OutboxError",
+    "OutboxFull",
     "OutboxUnavailable",
+    "Pruned",
+    "Retention",
     "Settlement",
     "SinkStatus",
     "StoredDelivery",
@@ -39,7 +46,11 @@ class OutboxError(Exception):
 
 
 class OutboxUnavailable(OutboxError):
-    """The outbox cannot be used *now*: locked, full, out of reach. The same call may succeed later."""
+    """The outbox cannot be used *now*: locked, out of reach, no room on its disk. The same call may succeed later."""
+
+
+class OutboxFull(OutboxError):
+    """The outbox has reached its ``max_size`` and refuses new events."""
 
 
 class DeliveryState(StrEnum):
@@ -56,11 +67,14 @@ class DeliveryState(StrEnum):
 
 
 class NewDelivery(NamedTuple):
-    """A delivery to store with its event."""
+    """A delivery to store with its event. Deliveries of one sink with the same ``ordering_key`` go out one after the
+    other, in the order of their sequences; ``None``: as it comes.
+    """
 
     sink: str
     state: DeliveryState = DeliveryState.PENDING
     reason: str | None = None
+    ordering_key: str | None = None
 
 
 class Entry(NamedTuple):
@@ -75,27 +89,28 @@ class Claim(NamedTuple):
     """A delivery that this dispatcher holds until its lease ends.
 
     ``fence`` grows with every claim: what an earlier holder writes later changes nothing. ``used`` counts the attempts
-    that were used up before this one.
+    that were used up before this one, ``age`` is how many seconds ago its first try began (0.0: this is the first).
     """
 
     id: int
     fence: int
     used: int
     delivery: Delivery
+    age: float = 0.0
 
 
 class Settlement(NamedTuple):
-    """What came of a claim, to be written down. ``used`` is the new count of attempts; ``due_at`` matters while
-    pending.
+    """What came of a claim, to be written down. ``used`` is the new count of attempts; a pending delivery is due again
+    in ``wait`` seconds. ``duration`` is how many seconds the try took: it began
+    that long before the store writes it down.
     """
 
     claim: Claim
     state: DeliveryState
     outcome: str
     used: int
-    due_at: float
-    started_at: float
-    duration: float
+    wait: float = 0.0
+    duration: float = 0.0
     reason: str | None = None
     detail: Mapping[str, Any] = MappingProxyType({})
 
@@ -140,9 +155,60 @@ class StoredDelivery(NamedTuple):
     attempts: Sequence[Attempt] = ()
 
 
+class Breaker(NamedTuple):
+    """An open breaker. ``failing_since`` is when the first of the tries that opened it began; the next probe is due at
+    ``probe_at``. ``probes`` counts those that have failed since, ``reason`` is what the last one said.
+    """
+
+    open_since: float
+    failing_since: float
+    probe_at: float
+    probes: int
+    reason: str
+
+
+class Look(NamedTuple):
+    """What a lane finds. ``due_in``: seconds until its next pending delivery is due, 0.0 when one is, ``None`` when none is
+    pending. ``probe_in``: while its breaker is open, seconds until a probe is due; else ``None``.
+    """
+
+    due_in: float | None
+    probe_in: float | None = None
+
+
+class Retention(NamedTuple):
+    """How long rows are kept, in seconds since the event was stored; ``None``: for ever. A pending delivery, its attempts
+    and its event always stay.
+    """
+
+    events: float | None = None
+    deliveries: float | None = None
+    """Done and skipped ones."""
+    dead: float | None = None
+    attempts: float | None = None
+    ledger: float | None = None
+    """Since the last count."""
+
+
+class Pruned(NamedTuple):
+    """How many rows went."""
+
+    events: int = 0
+    deliveries: int = 0
+    attempts: int = 0
+    ledger: int = 0
+
+
+class Erased(NamedTuple):
+    """How many payloads are gone, and how many deliveries became dead since they had not gone out."""
+
+    events: int = 0
+    deliveries: int = 0
+
+
 class SinkStatus(NamedTuple):
     """How one sink stands. ``oldest`` is when the oldest pending event was stored; all times are seconds since the
-    epoch.
+    epoch. ``blocked`` deliveries wait for an earlier one of the same ordering key.
     """
 
     sink: str
@@ -155,6 +221,8 @@ class SinkStatus(NamedTuple):
     last_success: float | None = None
     last_failure: float | None = None
     last_reason: str | None = None
+    blocked: int = 0
+    breaker: Breaker | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,15 +246,56 @@ class Outbox(ABC):
 
     @abstractmethod
     def close(self) -> None:
-        """Give back connections. The next call opens again."""
+        """Give back connections and the lead of every sink. The next call opens again."""
+
+    # Storing -------------------------------------------------------------------------------------------------------
 
     @abstractmethod
     def append(self, entries: Sequence[Entry]) -> list[int]:
-        """Store events and their deliveries in ONE transaction; returns the sequences. Committed when it returns."""
+        """Store events and their deliveries in ONE transaction; returns the sequences. Committed when it returns.
+
+        An event that is stored already, by its id, keeps its sequence, and nothing changes: whoever did not hear whether a
+        transaction was committed appends again.
+
+        Raises :class:`OutboxFull` when ``max_size`` is reached and ``when_full`` says, or leaves, nothing else.
+        """
+
+    @abstractmethod
+    def listen(self, stored: Callable[[], None]) -> Callable[[], None]:
+        """Have ``stored`` called, from any thread, soon after another process has stored something, where the store can
+        tell; returns what ends that. It is a hint: whoever depends on it looks by itself now and then.
+        """
+
+    # Delivering ----------------------------------------------------------------------------------------------------
+
+    @abstractmethod
+    def lead(self, sink: str) -> bool:
+        """Whether the caller may run the lane of ``sink``. A store that many dispatchers share says yes to all; an embedded
+        one says yes to one at a time, until it calls :meth:`close` or :meth:`resign` or its process ends.
+        """
+
+    @abstractmethod
+    def resign(self, sink: str) -> None:
+        """Give up the lead of ``sink``."""
+
+    @abstractmethod
+    def look(self, sink: str) -> Look:
+        """When there is something to do for ``sink``."""
 
     @abstractmethod
     def claim(self, sink: str, limit: int, lease: float) -> list[Claim]:
-        """Take up to ``limit`` deliveries of ``sink`` that are due, oldest first, for ``lease`` seconds."""
+        """Take up to ``limit`` deliveries of ``sink`` that are due, for ``lease`` seconds: in turn from each tenant that has
+        some, oldest first. One with an ordering key is only taken when no earlier one of that key is pending.
+
+        Does not ask for the breaker. A delivery whose event was erased becomes dead instead.
+        """
+
+    @abstractmethod
+    def claim_overdue(self, sink: str, limit: int, lease: float, span: float) -> list[Claim]:
+        """While the breaker of ``sink`` is open: take up to ``limit`` deliveries that nobody holds and whose schedule is over,
+        due or not. That is, their first try began ``span`` seconds ago or more; or they had none, and both they and the
+        open breaker have been there that long.
+        """
 
     @abstractmethod
     def settle(self, settlements: Sequence[Settlement]) -> int:
@@ -196,9 +305,25 @@ class Outbox(ABC):
     def release(self, claims: Sequence[Claim]) -> None:
         """Give claims back untouched: due at once, no attempt used."""
 
+    # The breaker ---------------------------------------------------------------------------------------------------
+
     @abstractmethod
-    def next_due(self, sink: str) -> float | None:
-        """When the next pending delivery of ``sink`` is due (a claimed one: when its lease ends), or ``None``."""
+    def open_breaker(self, sink: str, *, failing_for: float, probe_in: float, reason: str) -> None:
+        """Open it: the tries that failed began ``failing_for`` seconds ago; a probe is due in ``probe_in`` seconds. When it is
+        open already, only the probe and the reason change, and the probe counts as failed.
+        """
+
+    @abstractmethod
+    def take_probe(self, sink: str, wait: float) -> bool:
+        """Whether the caller may send the probe: yes to one, once it is due; the next is then due in ``wait`` seconds."""
+
+    @abstractmethod
+    def close_breaker(self, sink: str) -> int:
+        """Close it: every pending delivery that nobody holds and whose last try began since ``failing_since`` is due now.
+        Returns how many; 0 when it was not open.
+        """
+
+    # The ledger ----------------------------------------------------------------------------------------------------
 
     @abstractmethod
     def record(self, counts: Mapping[LedgerKey, int]) -> None:
@@ -207,6 +332,28 @@ class Outbox(ABC):
     @abstractmethod
     def ledger(self) -> list[LedgerCount]:
         """The whole ledger, most recent first."""
+
+    # Time and room -------------------------------------------------------------------------------------------------
+
+    @abstractmethod
+    def prune(self, retention: Retention, limit: int = 2000) -> Pruned:
+        """Delete, in one transaction, up to ``limit`` rows of each table that are older than ``retention`` says. A dead letter
+        that goes is counted in the ledger. Call it until it returns zeros.
+        """
+
+    @abstractmethod
+    def erase(self, user_id: str) -> Erased:
+        """Erase the payloads of all events that name ``user_id``, as their user or anywhere in their JSON, and the details of
+        their attempts. Their skeletons stay; deliveries that had not gone out are dead with the reason ``erased``.
+        """
+
+    @abstractmethod
+    def erase_deleted(self, limit: int = 100) -> Erased:
+        """The same for users with a ``user.deleted`` event whose payload is still there, up to ``limit`` of them: of their
+        events up to that one, by ``user_id``, those without a pending delivery. Call it now and then.
+        """
+
+    # Looking -------------------------------------------------------------------------------------------------------
 
     @abstractmethod
     def status(self) -> list[SinkStatus]:

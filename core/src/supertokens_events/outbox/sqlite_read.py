@@ -1,0 +1,149 @@
+"""What the SQLite file tells of itself."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from supertokens_events.outbox.contract import (
+    Attempt,
+    Breaker,
+    DeliveryState,
+    LedgerCount,
+    Look,
+    SinkStatus,
+    StoredDelivery,
+    StoredEvent,
+)
+from supertokens_events.outbox.sqlite_claim import BLOCKED
+
+__all__ = ["bytes_on_disk", "deliveries", "event", "events", "ledger", "look", "status"]
+
+_EVENT_COLUMNS = "sequence, id, type, timestamp, tenant_id, user_id, correlation_id, stored_at, payload"
+_LOOK = """
+SELECT (SELECT min(due_at) FROM delivery WHERE sink = :sink AND state = 'pending'),
+       (SELECT probe_at FROM breaker WHERE sink = :sink)
+"""
+_DELIVERIES = """
+SELECT delivery.id, delivery.sequence, event.id AS event_id, event.type AS event_type, sink, state, used, due_at, reason, since
+FROM delivery JOIN event USING (sequence)
+"""
+# Each reads one index from end to end, and no row.
+_STATES = "SELECT sink, state, count(*) FROM delivery WHERE state <> 'pending' GROUP BY sink, state"
+_PENDING = """
+SELECT sink, count(*), count(*) FILTER (WHERE due_at <= :now), min(sequence) FROM delivery INDEXED BY delivery_due
+WHERE state = 'pending' GROUP BY sink
+"""
+_BLOCKED = """
+SELECT sink, sum(n) - count(*) FROM (
+    SELECT sink, count(*) AS n FROM delivery INDEXED BY delivery_order
+    WHERE state = 'pending' AND ordering_key IS NOT NULL GROUP BY sink, ordering_key
+) GROUP BY sink
+"""
+
+
+def look(connection: sqlite3.Connection, sink: str, now: float) -> Look:
+    """When there is something to do for ``sink``."""
+    due_at, probe_at = connection.execute(_LOOK, {"sink": sink}).fetchone()
+    return Look(_until(due_at, now), _until(probe_at, now))
+
+
+def _until(moment: float | None, now: float) -> float | None:
+    return None if moment is None else max(0.0, moment - now)
+
+
+def ledger(connection: sqlite3.Connection) -> list[LedgerCount]:
+    """The whole ledger, most recent first."""
+    rows = connection.execute(
+        "SELECT reason, subject, event_type, count, first_at, last_at FROM ledger ORDER BY last_at DESC"
+    )
+    return [LedgerCount(*row) for row in rows]
+
+
+def status(connection: sqlite3.Connection, now: float) -> list[SinkStatus]:
+    """Every sink that has deliveries, by name."""
+    connection.execute("BEGIN")  # one moment for all queries
+    found: dict[str, dict[str, Any]] = {}
+    for sink, state, count in connection.execute(_STATES):
+        found.setdefault(sink, {})[state] = count
+    for sink, pending, due, first in connection.execute(_PENDING, {"now": now}).fetchall():
+        (oldest,) = connection.execute("SELECT stored_at FROM event WHERE sequence = ?", (first,)).fetchone()
+        found.setdefault(sink, {}).update(pending=pending, due=due, oldest=oldest)
+    for sink, blocked in connection.execute(_BLOCKED):
+        found[sink] |= {"blocked": blocked}
+    for sink, *latest in connection.execute("SELECT sink, last_success, last_failure, last_reason FROM latest"):
+        found.get(sink, {}).update(zip(("last_success", "last_failure", "last_reason"), latest, strict=True))
+    for sink, *breaker in connection.execute(
+        "SELECT sink, open_since, failing_since, probe_at, probes, reason FROM breaker"
+    ):
+        found.get(sink, {})["breaker"] = Breaker(*breaker)
+    return [SinkStatus(sink, **facts) for sink, facts in sorted(found.items())]
+
+
+def event(connection: sqlite3.Connection, event_id: str) -> StoredEvent | None:
+    """One event."""
+    row = connection.execute(f"SELECT {_EVENT_COLUMNS} FROM event WHERE id = ?", (event_id,)).fetchone()
+    return StoredEvent(*row) if row else None
+
+
+def events(connection: sqlite3.Connection, wanted: Mapping[str, Any], limit: int) -> list[StoredEvent]:
+    """Events that match, in order: the first after a sequence, or the latest."""
+    where, values = _where(wanted)
+    order = "DESC" if wanted["sequence > ?"] is None else "ASC"
+    rows = connection.execute(
+        f"SELECT {_EVENT_COLUMNS} FROM event {where} ORDER BY sequence {order} LIMIT ?", (*values, limit)
+    )
+    return sorted((StoredEvent(*row) for row in rows), key=lambda event: event.sequence)
+
+
+def deliveries(connection: sqlite3.Connection, wanted: Mapping[str, Any], limit: int) -> list[StoredDelivery]:
+    """The latest that match, in order, with their attempts."""
+    where, values = _where(wanted)
+    rows = connection.execute(
+        f"{_DELIVERIES} {where} ORDER BY delivery.sequence DESC, delivery.id DESC LIMIT ?", (*values, limit)
+    ).fetchall()
+    return [_stored_delivery(row, connection) for row in reversed(rows)]
+
+
+def _stored_delivery(row: sqlite3.Row, connection: sqlite3.Connection) -> StoredDelivery:
+    attempts = connection.execute(
+        "SELECT number, started_at, duration, outcome, reason, detail FROM attempt WHERE delivery = ? ORDER BY number",
+        (row["id"],),
+    )
+    return StoredDelivery(
+        sequence=row["sequence"],
+        event_id=row["event_id"],
+        event_type=row["event_type"],
+        sink=row["sink"],
+        state=DeliveryState(row["state"]),
+        used=row["used"],
+        due_at=row["since"] if row["due_at"] == BLOCKED else row["due_at"],
+        reason=row["reason"],
+        attempts=tuple(_attempt(attempt) for attempt in attempts),
+    )
+
+
+def _attempt(row: sqlite3.Row) -> Attempt:
+    number, started_at, duration, outcome, reason, detail = row
+    return Attempt(number, started_at, duration, outcome, reason, json.loads(detail))
+
+
+def bytes_on_disk(path: Path) -> int:
+    """Of the file, its WAL and its index."""
+    return sum(_size(path.with_name(path.name + suffix)) for suffix in ("", "-wal", "-shm"))
+
+
+def _size(file: Path) -> int:
+    try:
+        return file.stat().st_size
+    except FileNotFoundError:  # the last one to close takes the WAL away
+        return 0
+
+
+def _where(conditions: Mapping[str, Any]) -> tuple[str, list[Any]]:
+    """A WHERE clause of the conditions that have a value, and those values."""
+    given = {condition: value for condition, value in conditions.items() if value is not None}
+    return ("WHERE " + " AND ".join(given) if given else ""), list(given.values())
