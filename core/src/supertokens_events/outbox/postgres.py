@@ -1,0 +1,271 @@
+"""The shared store: a schema in a PostgreSQL database, for any number of hosts and dispatchers."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import threading
+import weakref
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from typing import TypeVar
+
+from supertokens_events.ledger import LedgerKey
+from supertokens_events.outbox import (
+    postgres_append,
+    postgres_claim,
+    postgres_reading,
+    postgres_settle,
+    postgres_upkeep,
+)
+from supertokens_events.outbox.contract import (
+    Claim,
+    DeliveryState,
+    Entry,
+    Erased,
+    LedgerCount,
+    Look,
+    Outbox,
+    OutboxError,
+    Pruned,
+    Retention,
+    Settlement,
+    SinkStatus,
+    StoredDelivery,
+    StoredEvent,
+)
+from supertokens_events.outbox.postgres_connections import Address, Connection, Connections
+from supertokens_events.outbox.postgres_listener import Listener, Notifier
+from supertokens_events.outbox.postgres_room import Room, WhenFull
+from supertokens_events.outbox.postgres_schema import MISSING, Schema
+
+__all__ = ["PostgresOutbox"]
+
+T = TypeVar("T")
+
+
+class _Process:
+    """What one process holds. ``inherited`` is the parent's, which must be neither used nor closed here, not even by the
+    garbage collector.
+    """
+
+    def __init__(self, outbox: PostgresOutbox, schema: Schema, inherited: _Process | None = None) -> None:
+        self.pid = os.getpid()
+        self.schema = schema
+        self.connections: Connections | None = None
+        self.lock = threading.Lock()
+        self.turns: dict[str, str] = {}
+        self.token = secrets.token_hex(8)
+        self.notifier = Notifier(outbox.notify)
+        self.inherited = inherited
+
+
+class PostgresOutbox(Outbox):
+    """An outbox in the schema ``schema`` of the database that ``url`` names, such as
+    ``postgresql://user:password@host/database``; its own database or the app's.
+
+    ``busy_timeout`` is how long in seconds one call waits: for a connection, for a lock, for an answer. ``connections`` is
+    how many it opens at most, besides one for each :meth:`listen`. From ``max_size`` bytes on (``None``: no limit) new events
+    are refused, or with ``when_full="drop_oldest_done"`` the oldest ones that every sink has make room. Raises ``ValueError``
+    for a URL that is none.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        *,
+        schema: str = "supertokens_events",
+        max_size: int | None = None,
+        when_full: WhenFull = "refuse",
+        busy_timeout: float = 5.0,
+        connections: int = 8,
+    ) -> None:
+        self.address = Address(url)
+        self.name = self.address.text
+        self._channel = schema
+        self._patience = busy_timeout
+        self._size = connections
+        self._room = None if max_size is None else Room(max_size, when_full, self.name)
+        self._process = _Process(self, Schema(schema, self.name, busy_timeout))
+        os.register_at_fork(after_in_child=_while_alive(self._start_anew))
+
+    def __repr__(self) -> str:
+        return f"PostgresOutbox({self.name!r})"
+
+    # Connections ---------------------------------------------------------------------------------------------------
+
+    def open(self) -> None:
+        self._run(lambda _connection: None)
+
+    def close(self) -> None:
+        process = self._here()
+        if process.notifier.take():
+            with suppress(OutboxError):
+                self.notify()
+        with process.lock:
+            connections, process.connections = process.connections, None
+        if connections is not None:
+            connections.close()
+
+    def _connections(self) -> Connections:
+        """This process's, none of them opened yet."""
+        process = self._here()
+        with process.lock:
+            if process.connections is None:
+                process.connections = Connections(
+                    self.address, process.schema.prepare, size=self._size, patience=self._patience
+                )
+            return process.connections
+
+    def _here(self) -> _Process:
+        """This process's own. Not every server runs the hooks of a fork, so each call looks."""
+        if self._process.pid != os.getpid():
+            self._start_anew()
+        return self._process
+
+    def _start_anew(self) -> None:
+        self._process = _Process(self, self._process.schema.for_child(), inherited=self._process)
+
+    def _run(self, work: Callable[[Connection], T]) -> T:
+        """Do ``work`` on a connection; once more when the tables were gone and are made anew."""
+        with self._connections().one() as connection:
+            try:
+                return work(connection)
+            except MISSING:
+                self._here().schema.check(connection)
+                return work(connection)
+
+    # Storing -------------------------------------------------------------------------------------------------------
+
+    def append(self, entries: Sequence[Entry]) -> list[int]:
+        if not entries:
+            return []
+        process = self._here()
+        sequences = self._run(lambda connection: self._append(connection, entries))
+        process.schema.saw(max(sequences))
+        process.notifier.poke()
+        return sequences
+
+    def _append(self, connection: Connection, entries: Sequence[Entry]) -> list[int]:
+        if self._room is not None:
+            self._room.take(connection, entries)
+        return postgres_append.append(connection, entries)
+
+    def listen(self, stored: Callable[[], None]) -> Callable[[], None]:
+        process = self._here()
+        return Listener(self.address.conninfo(self._patience), self._channel, process.token, stored).end
+
+    def notify(self) -> None:
+        """Tell whoever listens in other processes that something was stored, unless :meth:`close` has done so."""
+        process = self._here()
+        connections = process.connections
+        if connections is not None:
+            with connections.one() as connection:
+                connection.execute("SELECT pg_notify(%s, %s)", (self._channel, process.token))
+
+    # Delivering ----------------------------------------------------------------------------------------------------
+
+    def lead(self, sink: str) -> bool:  # noqa: ARG002 - the same for every sink
+        return True
+
+    def resign(self, sink: str) -> None:
+        pass
+
+    def look(self, sink: str) -> Look:
+        return self._run(lambda connection: postgres_claim.look(connection, sink))
+
+    def claim(self, sink: str, limit: int, lease: float) -> list[Claim]:
+        turns = self._here().turns
+        return self._run(lambda connection: postgres_claim.claim(connection, turns, sink, limit, lease))
+
+    def claim_overdue(self, sink: str, limit: int, lease: float, span: float) -> list[Claim]:
+        return self._run(lambda connection: postgres_claim.claim_overdue(connection, sink, limit, lease, span))
+
+    def settle(self, settlements: Sequence[Settlement]) -> int:
+        return self._run(lambda connection: postgres_settle.settle(connection, settlements)) if settlements else 0
+
+    def release(self, claims: Sequence[Claim]) -> None:
+        if claims:
+            self._run(lambda connection: postgres_settle.release(connection, claims))
+
+    # The breaker ---------------------------------------------------------------------------------------------------
+
+    def open_breaker(self, sink: str, *, failing_for: float, probe_in: float, reason: str) -> None:
+        self._run(lambda connection: postgres_settle.open_breaker(connection, sink, failing_for, probe_in, reason))
+
+    def take_probe(self, sink: str, wait: float) -> bool:
+        return self._run(lambda connection: postgres_settle.take_probe(connection, sink, wait))
+
+    def close_breaker(self, sink: str) -> int:
+        return self._run(lambda connection: postgres_settle.close_breaker(connection, sink))
+
+    # The ledger ----------------------------------------------------------------------------------------------------
+
+    def record(self, counts: Mapping[LedgerKey, int]) -> None:
+        if counts:
+            self._run(lambda connection: postgres_upkeep.record(connection, counts))
+
+    def ledger(self) -> list[LedgerCount]:
+        return self._run(postgres_upkeep.ledger)
+
+    # Time and room -------------------------------------------------------------------------------------------------
+
+    def prune(self, retention: Retention, limit: int = 2000) -> Pruned:
+        return self._run(lambda connection: postgres_upkeep.prune(connection, retention, limit))
+
+    def erase(self, user_id: str) -> Erased:
+        return self._run(lambda connection: postgres_upkeep.erase(connection, user_id))
+
+    def erase_deleted(self, limit: int = 100) -> Erased:
+        return self._run(lambda connection: postgres_upkeep.erase_deleted(connection, limit))
+
+    # Looking -------------------------------------------------------------------------------------------------------
+
+    def status(self) -> list[SinkStatus]:
+        return self._run(postgres_reading.status)
+
+    def counts(self) -> tuple[int, int]:
+        return self._run(lambda connection: (postgres_reading.count(connection), postgres_upkeep.size(connection)))
+
+    def event(self, event_id: str) -> StoredEvent | None:
+        return self._run(lambda connection: postgres_reading.event(connection, event_id))
+
+    def events(
+        self, *, after: int | None = None, event_type: str | None = None, user_id: str | None = None, limit: int = 100
+    ) -> list[StoredEvent]:
+        return self._run(
+            lambda connection: postgres_reading.events(
+                connection, after=after, event_type=event_type, user_id=user_id, limit=limit
+            )
+        )
+
+    def deliveries(
+        self,
+        *,
+        event_id: str | None = None,
+        sink: str | None = None,
+        state: DeliveryState | None = None,
+        event_type: str | None = None,
+        since: float | None = None,
+        limit: int = 100,
+    ) -> list[StoredDelivery]:
+        conditions = {
+            "event.id = %s": event_id,
+            "sink = %s": sink,
+            "state = %s": None if state is None else str(state),
+            "event.type = %s": event_type,
+            "event.stored_at >= %s": since,
+        }
+        return self._run(lambda connection: postgres_reading.deliveries(connection, conditions, limit))
+
+
+def _while_alive(method: Callable[[], None]) -> Callable[[], None]:
+    """``method``, and nothing once its object is gone: what is registered for a fork stays registered."""
+    reference = weakref.WeakMethod(method)
+
+    def call() -> None:
+        bound = reference()
+        if bound is not None:
+            bound()
+
+    return call

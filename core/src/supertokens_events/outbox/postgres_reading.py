@@ -1,0 +1,111 @@
+"""What can be looked at in a store on PostgreSQL."""
+
+from __future__ import annotations
+
+import json
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from psycopg.rows import dict_row
+
+from supertokens_events.outbox.contract import Attempt, Breaker, DeliveryState, SinkStatus, StoredDelivery, StoredEvent
+from supertokens_events.outbox.postgres_claim import BEHIND, NOW
+from supertokens_events.outbox.postgres_connections import Connection
+
+__all__ = ["count", "deliveries", "event", "events", "status"]
+
+_EVENT = "SELECT sequence, id, type, timestamp, tenant_id, user_id, correlation_id, stored_at, payload FROM event"
+
+_DELIVERY = """
+SELECT delivery.id, delivery.sequence, event.id AS event_id, event.type AS event_type, sink, state, used, due_at, reason
+FROM delivery JOIN event USING (sequence)"""
+_ATTEMPTS = """
+SELECT delivery, number, started_at, duration, outcome, reason, detail FROM attempt
+WHERE delivery = ANY(%s) ORDER BY delivery, number"""
+
+_STATUS = f"""
+SELECT d.sink,
+       count(*) FILTER (WHERE state = 'pending') AS pending,
+       count(*) FILTER (WHERE state = 'pending' AND due_at <= {NOW}) AS due,
+       count(*) FILTER (WHERE state = 'done') AS done,
+       count(*) FILTER (WHERE state = 'dead') AS dead,
+       count(*) FILTER (WHERE state = 'skipped') AS skipped,
+       min(stored_at) FILTER (WHERE state = 'pending') AS oldest,
+       max(last_try_at) FILTER (WHERE state = 'done') AS last_success,
+       max(failed_at) AS last_failure,
+       (SELECT f.failure FROM delivery f WHERE f.sink = d.sink AND f.failed_at IS NOT NULL
+        ORDER BY f.failed_at DESC LIMIT 1) AS last_reason,
+       count(*) FILTER (WHERE state = 'pending' AND {BEHIND}) AS blocked
+FROM delivery d GROUP BY d.sink ORDER BY d.sink"""
+
+
+def event(connection: Connection, event_id: str) -> StoredEvent | None:
+    """One event by its id."""
+    row = connection.execute(f"{_EVENT} WHERE id = %s".encode(), (event_id,), binary=True).fetchone()
+    return StoredEvent(*row) if row else None
+
+
+def events(
+    connection: Connection, *, after: int | None, event_type: str | None, user_id: str | None, limit: int
+) -> list[StoredEvent]:
+    """Events in order: above ``after``, or the latest."""
+    where, values = _where({"sequence > %s": after, "type = %s": event_type, "user_id = %s": user_id})
+    order = "DESC" if after is None else "ASC"
+    query = f"{_EVENT} {where} ORDER BY sequence {order} LIMIT %s"
+    rows = connection.execute(query.encode(), (*values, limit), binary=True).fetchall()
+    return sorted((StoredEvent(*row) for row in rows), key=lambda event: event.sequence)
+
+
+def deliveries(connection: Connection, conditions: Mapping[str, Any], limit: int) -> list[StoredDelivery]:
+    """The latest deliveries that match, in order of their events, with their attempts."""
+    where, values = _where(conditions)
+    query = f"{_DELIVERY} {where} ORDER BY delivery.sequence DESC, delivery.id DESC LIMIT %s"
+    with connection.cursor(row_factory=dict_row) as cursor:
+        rows = cursor.execute(query.encode(), (*values, limit)).fetchall()
+    attempts = _attempts(connection, [row["id"] for row in rows])
+    return [_delivery(row, attempts[row["id"]]) for row in reversed(rows)]
+
+
+def status(connection: Connection) -> list[SinkStatus]:
+    """How every sink stands that has deliveries."""
+    query = "SELECT sink, open_since, failing_since, probe_at, probes, reason FROM breaker"
+    breakers = {sink: Breaker(*facts) for sink, *facts in connection.execute(query)}
+    with connection.at_leisure(), connection.cursor(row_factory=dict_row) as cursor:
+        rows = cursor.execute(_STATUS.encode()).fetchall()
+    return [SinkStatus(**row, breaker=breakers.get(row["sink"])) for row in rows]
+
+
+def count(connection: Connection) -> int:
+    """How many events there are."""
+    with connection.at_leisure():
+        row = connection.execute("SELECT count(*) FROM event").fetchone()
+    assert row is not None
+    return int(row[0])
+
+
+def _attempts(connection: Connection, ids: Sequence[int]) -> dict[int, list[Attempt]]:
+    found: dict[int, list[Attempt]] = defaultdict(list)
+    for delivery, number, started_at, duration, outcome, reason, detail in connection.execute(_ATTEMPTS, (ids,)):
+        found[delivery].append(Attempt(number, started_at, duration, outcome, reason, json.loads(detail)))
+    return found
+
+
+def _delivery(row: Mapping[str, Any], attempts: Sequence[Attempt]) -> StoredDelivery:
+    return StoredDelivery(
+        sequence=row["sequence"],
+        event_id=row["event_id"],
+        event_type=row["event_type"],
+        sink=row["sink"],
+        state=DeliveryState(row["state"]),
+        used=row["used"],
+        due_at=row["due_at"],
+        reason=row["reason"],
+        attempts=tuple(attempts),
+    )
+
+
+def _where(conditions: Mapping[str, Any]) -> tuple[str, list[Any]]:
+    """A WHERE clause of the conditions that have a value, and those values."""
+    given = {condition: value for condition, value in conditions.items() if value is not None}
+    return ("WHERE " + " AND ".join(given) if given else ""), list(given.values())

@@ -1,0 +1,185 @@
+"""Upkeep on PostgreSQL: the ledger, what is old, and what a person wants forgotten."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from pydantic_core import to_json
+
+from supertokens_events.ledger import LedgerKey, Reason
+from supertokens_events.outbox.contract import Erased, LedgerCount, Pruned, Retention
+from supertokens_events.outbox.postgres_claim import NOW, release_keys
+from supertokens_events.outbox.postgres_connections import Connection
+
+__all__ = ["erase", "erase_deleted", "ledger", "prune", "record", "size"]
+
+_SPAN = 5000  # sequences that one statement searches when a user is erased
+
+_RECORD = f"""
+INSERT INTO ledger (reason, subject, event_type, count, first_at, last_at)
+SELECT g.*, {NOW}, {NOW} FROM unnest(%(reasons)s::text[], %(subjects)s::text[], %(types)s::text[], %(counts)s::bigint[]) AS g
+ON CONFLICT (reason, subject, event_type) DO UPDATE
+SET count = ledger.count + excluded.count, last_at = excluded.last_at"""
+
+_SIZE = """
+SELECT coalesce(sum(pg_total_relation_size(c.oid)), 0)::bigint
+FROM pg_class c WHERE c.relnamespace = current_schema()::regnamespace AND c.relkind = 'r'"""
+
+# Rows lie in the order of their sequences, so what is old is in front: nothing beyond it is looked at.
+_LAST_OLD = f"SELECT sequence FROM event WHERE stored_at < {NOW} - %s ORDER BY stored_at DESC LIMIT 1"
+_OLD_ATTEMPTS = f"""
+DELETE FROM attempt a USING (
+    SELECT a.delivery, a.number FROM attempt a JOIN delivery d ON d.id = a.delivery
+    WHERE d.state <> 'pending' AND d.stored_at < {NOW} - %(age)s
+      AND a.delivery <= (SELECT max(id) FROM delivery WHERE sequence = (
+          SELECT sequence FROM delivery WHERE sequence <= %(last)s ORDER BY sequence DESC LIMIT 1))
+    ORDER BY a.delivery, a.number LIMIT %(limit)s
+) AS old WHERE a.delivery = old.delivery AND a.number = old.number"""
+_OLD_DELIVERIES = f"""
+WITH old AS MATERIALIZED (
+    SELECT id FROM delivery WHERE sequence <= %(last)s AND state = ANY(%(states)s) AND stored_at < {NOW} - %(age)s
+    ORDER BY sequence LIMIT %(limit)s FOR UPDATE SKIP LOCKED
+), tries AS (
+    DELETE FROM attempt WHERE delivery IN (SELECT id FROM old) RETURNING 1
+), gone AS (
+    DELETE FROM delivery WHERE id IN (SELECT id FROM old) RETURNING sequence, sink, state
+), dead AS (
+    SELECT gone.sink, event.type, count(*) AS count FROM gone JOIN event USING (sequence) WHERE state = 'dead' GROUP BY 1, 2
+)
+SELECT (SELECT count(*) FROM gone), (SELECT count(*) FROM tries), (SELECT array_agg(sink ORDER BY sink, type) FROM dead),
+       (SELECT array_agg(type ORDER BY sink, type) FROM dead), (SELECT array_agg(count ORDER BY sink, type) FROM dead)"""
+_OLD_EVENTS = f"""
+DELETE FROM event WHERE sequence IN (
+    SELECT sequence FROM event e WHERE sequence <= %(last)s AND stored_at < {NOW} - %(age)s
+      AND NOT EXISTS (SELECT FROM delivery d WHERE d.sequence = e.sequence)
+    ORDER BY sequence LIMIT %(limit)s)"""
+_OLD_LEDGER = f"""
+DELETE FROM ledger WHERE ctid = ANY(ARRAY(SELECT ctid FROM ledger WHERE last_at < {NOW} - %(age)s LIMIT %(limit)s))"""
+
+_NAMES_USER = """
+SELECT sequence FROM event WHERE sequence > %(after)s AND sequence <= %(after)s + %(span)s
+  AND payload IS NOT NULL AND (user_id = %(user)s OR position(%(needle)b::bytea IN payload) > 0)"""
+_ERASE = "UPDATE event SET payload = NULL WHERE sequence = ANY(%(sequences)s) AND payload IS NOT NULL"
+_ERASE_DETAILS = """
+UPDATE attempt SET detail = '{}' WHERE delivery IN (SELECT id FROM delivery WHERE sequence = ANY(%(sequences)s))"""
+_ERASE_DELIVERIES = """
+UPDATE delivery SET state = 'dead', reason = 'erased', held_until = NULL
+WHERE sequence = ANY(%(sequences)s) AND state = 'pending' RETURNING id"""
+
+# What says that the user was deleted goes last: without it nobody would come back for the rest.
+_OF_DELETED = """
+WITH of_user AS (
+    SELECT d.sequence AS deleted, e.sequence FROM event d JOIN event e ON e.user_id = d.user_id AND e.sequence <= d.sequence
+    WHERE d.type = 'user.deleted' AND d.payload IS NOT NULL AND e.payload IS NOT NULL
+      AND NOT EXISTS (SELECT FROM delivery p WHERE p.sequence = e.sequence AND p.state = 'pending')
+      AND (e.type <> 'user.deleted' OR NOT EXISTS (
+          SELECT FROM event o JOIN delivery p USING (sequence)
+          WHERE o.user_id = e.user_id AND o.sequence < e.sequence AND o.payload IS NOT NULL AND p.state = 'pending'))
+), users AS (
+    SELECT DISTINCT deleted FROM of_user ORDER BY deleted LIMIT %(limit)s
+)
+SELECT DISTINCT sequence FROM of_user JOIN users USING (deleted)"""
+
+
+def record(connection: Connection, counts: Mapping[LedgerKey, int]) -> None:
+    """Add to the ledger. In the order of the keys, so that two who do so wait for each other, but not in a circle."""
+    ordered = sorted(counts.items())
+    values = {
+        "reasons": [str(key.reason) for key, _ in ordered],
+        "subjects": [key.subject for key, _ in ordered],
+        "types": [key.event_type for key, _ in ordered],
+        "counts": [count for _, count in ordered],
+    }
+    connection.execute(_RECORD.encode(), values)
+
+
+def ledger(connection: Connection) -> list[LedgerCount]:
+    """The whole ledger, most recent first."""
+    rows = connection.execute(
+        "SELECT reason, subject, event_type, count, first_at, last_at FROM ledger ORDER BY last_at DESC"
+    )
+    return [LedgerCount(*row) for row in rows]
+
+
+def size(connection: Connection) -> int:
+    """How many bytes the store takes on the server's disk, indexes included."""
+    row = connection.execute(_SIZE).fetchone()
+    assert row is not None
+    return int(row[0])
+
+
+# Retention ---------------------------------------------------------------------------------------------------------
+
+
+def prune(connection: Connection, retention: Retention, limit: int) -> Pruned:
+    """Delete up to ``limit`` rows of each table that are older than ``retention`` says, in one transaction."""
+    with connection.transaction():
+        attempts = _delete(connection, _OLD_ATTEMPTS, retention.attempts, limit)
+        finished, its_tries = _prune_deliveries(connection, ["done", "skipped"], retention.deliveries, limit)
+        dead, their_tries = _prune_deliveries(connection, ["dead"], retention.dead, limit - finished)
+        events = _delete(connection, _OLD_EVENTS, retention.events, limit)
+        lines = _delete(connection, _OLD_LEDGER, retention.ledger, limit)
+    return Pruned(events, finished + dead, attempts + its_tries + their_tries, lines)
+
+
+def _delete(connection: Connection, query: str, age: float | None, limit: int) -> int:
+    if age is None:
+        return 0
+    values = {"age": age, "limit": limit, "last": _last_old(connection, age)}
+    return connection.execute(query.encode(), values).rowcount
+
+
+def _prune_deliveries(connection: Connection, states: Sequence[str], age: float | None, limit: int) -> tuple[int, int]:
+    """How many deliveries and how many of their attempts went. Dead letters that do are counted."""
+    if age is None or limit <= 0:
+        return 0, 0
+    values = {"age": age, "limit": limit, "last": _last_old(connection, age), "states": list(states)}
+    row = connection.execute(_OLD_DELIVERIES.encode(), values).fetchone()
+    assert row is not None
+    deliveries, attempts, sinks, types, counts = row
+    if counts:
+        keys = [LedgerKey(Reason.PRUNED, sink, type_) for sink, type_ in zip(sinks, types, strict=True)]
+        record(connection, dict(zip(keys, counts, strict=True)))
+    return deliveries, attempts
+
+
+def _last_old(connection: Connection, age: float) -> int:
+    row = connection.execute(_LAST_OLD.encode(), (age,)).fetchone()
+    return row[0] if row else 0
+
+
+# Erasure -----------------------------------------------------------------------------------------------------------
+
+
+def erase(connection: Connection, user_id: str) -> Erased:
+    """Erase the payloads of all events that name ``user_id``, a stretch of sequences at a time: there may be very many."""
+    row = connection.execute("SELECT coalesce(min(sequence), 1) - 1, coalesce(max(sequence), 0) FROM event").fetchone()
+    assert row is not None
+    first, last = row
+    erased = [_erase_between(connection, user_id, after) for after in range(first, last, _SPAN)]
+    return Erased(*(sum(counts) for counts in zip(*erased, strict=True))) if erased else Erased()
+
+
+def erase_deleted(connection: Connection, limit: int) -> Erased:
+    """Erase what belongs to users who were deleted, as far as nobody waits for it."""
+    with connection.transaction():
+        rows = connection.execute(_OF_DELETED.encode(), {"limit": limit}).fetchall()
+        return _erase(connection, [sequence for (sequence,) in rows])
+
+
+def _erase_between(connection: Connection, user_id: str, after: int) -> Erased:
+    values = {"after": after, "span": _SPAN, "user": user_id, "needle": to_json(user_id)}
+    with connection.transaction():
+        rows = connection.execute(_NAMES_USER.encode(), values).fetchall()
+        return _erase(connection, [sequence for (sequence,) in rows])
+
+
+def _erase(connection: Connection, sequences: Sequence[int]) -> Erased:
+    if not sequences:
+        return Erased()
+    values = {"sequences": list(sequences)}
+    events = connection.execute(_ERASE, values).rowcount
+    connection.execute(_ERASE_DETAILS, values)
+    dead = [id_ for (id_,) in connection.execute(_ERASE_DELIVERIES, values)]
+    release_keys(connection, dead, still_pending=False)
+    return Erased(events, len(dead))
