@@ -362,7 +362,7 @@ async def test_an_answer_that_does_not_come_in_time_is_a_retry(behaviour):
         with anyio.fail_after(5):
             answer = await post(server.url, within=0.2)
 
-        assert answer == Retry(f"127.0.0.1:{server.port} did not answer in time")
+        assert answer == Retry(f"127.0.0.1:{server.port} did not answer in time", away=True)
 
 
 @pytest.mark.anyio
@@ -414,7 +414,7 @@ async def test_no_or_broken_http_is_a_retry(data, reason):
     async with Loopback(ending_with(data)) as server:
         answer = await post(server.url)
 
-    assert answer == Retry(f"127.0.0.1:{server.port} {reason}")
+    assert answer == Retry(f"127.0.0.1:{server.port} {reason}", away=True)
 
 
 @pytest.mark.anyio
@@ -442,7 +442,7 @@ async def test_a_refused_connection_is_a_retry():
         port = unused.getsockname()[1]
         answer = await post(f"http://127.0.0.1:{port}/")
 
-    assert answer == Retry(f"127.0.0.1:{port} refused the connection")
+    assert answer == Retry(f"127.0.0.1:{port} refused the connection", away=True)
 
 
 @pytest.mark.anyio
@@ -450,7 +450,7 @@ async def test_a_name_that_cannot_be_asked_for_is_a_retry():
     """A host name that DNS cannot have is a retry like one that DNS does not know."""
     answer = await post(f"http://{'x' * 64}.example/")
 
-    assert answer == Retry(f"{'x' * 64}.example cannot be resolved: is the host name right?")
+    assert answer == Retry(f"{'x' * 64}.example cannot be resolved: is the host name right?", away=True)
 
 
 @pytest.mark.anyio
@@ -459,7 +459,7 @@ async def test_a_number_that_is_no_address_is_a_retry(host):
     """A short or whole number for an address is not guessed at."""
     answer = await post(f"http://{host}/")
 
-    assert answer == Retry(f"{host} cannot be resolved: is the host name right?")
+    assert answer == Retry(f"{host} cannot be resolved: is the host name right?", away=True)
 
 
 @pytest.mark.anyio
@@ -482,7 +482,7 @@ async def test_a_reason_never_repeats_the_url():
     """User, password, path and query of the URL are in no reason and in no detail."""
     failure = await post(SECRETS)
 
-    assert failure == Retry("127.0.0.1:1 refused the connection")
+    assert failure == Retry("127.0.0.1:1 refused the connection", away=True)
 
 
 @pytest.mark.parametrize(
@@ -569,7 +569,7 @@ async def test_a_bad_certificate_is_a_retry(tmp_path, host, days, trusted, compl
     async with TLSLoopback(tmp_path, host, days=days) as server:
         answer = await post(server.url, tls=server.trusted if trusted else None)
 
-    assert answer == Retry(f"localhost:{server.port} has no valid TLS certificate: {complaint}")
+    assert answer == Retry(f"localhost:{server.port} has no valid TLS certificate: {complaint}", away=True)
     assert server.requests == []
 
 
@@ -618,8 +618,16 @@ def test_429_asks_for_patience():
     outcome = outcome_of(answered(429, retry_after="30"))
 
     assert outcome == Retry(
-        "crm.example.com answered 429 Too Many Requests", after=30.0, counts=False, detail={"status": 429}
+        "crm.example.com answered 429 Too Many Requests", after=30.0, counts=False, away=True, detail={"status": 429}
     )
+
+
+@pytest.mark.parametrize(
+    ("status", "away"), [(400, False), (404, False), (500, False), (502, True), (503, True), (504, True)]
+)
+def test_who_is_away(status, away):
+    """What would befall every event is said to, so that the breaker knows; one event's fault is not."""
+    assert outcome_of(answered(status)).away is away
 
 
 @pytest.mark.parametrize("status", [429, 502, 503, 504])

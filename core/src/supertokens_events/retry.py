@@ -13,6 +13,7 @@ __all__ = ["Duration", "RetryPolicy", "parse_duration"]
 
 _LONGEST = 100 * 365 * 86400.0  # what Python's own timeouts can hold, and more than anybody means
 _LEAST_PATIENCE = 1.0  # seconds: a place that asks for patience and says "0" is not asked again at once
+_CATCHING_UP = 0.5  # of the last wait: more than this is not jitter but a dispatcher that was away
 _UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)\s*(ms|s|m|h|d)")
 
@@ -57,22 +58,37 @@ class RetryPolicy(BaseModel):
         """How many attempts a delivery has before it is given up."""
         return len(self.schedule) + 1
 
+    @property
+    def span(self) -> float:
+        """Seconds from the first attempt to the last."""
+        return sum(self.schedule)
+
+    @property
+    def patience(self) -> float:
+        """Seconds after the first try when a place that only asks for patience is asked no more."""
+        return max(self.span, self.max_retry_after)
+
     def wait_after(
         self,
         attempts: int,
         retry_after: float | None = None,
         *,
+        age: float | None = None,
         uniform: Callable[[float, float], float] = random.uniform,
     ) -> float | None:
         """Seconds to wait when ``attempts`` attempts were used up; ``None`` when the schedule is at its end.
 
-        The wait is the schedule's, moved by ±``jitter``. A receiver's ``retry_after`` (seconds, capped at
-        ``max_retry_after``) makes it longer, never shorter: the schedule's span is what was promised.
+        The wait is the schedule's, moved by ±``jitter``. The last one makes up for what the others were moved, if ``age``
+        says how many seconds ago the first attempt began: the last attempt comes at the end of :attr:`span`. A receiver's
+        ``retry_after`` (seconds, capped at ``max_retry_after``) makes a wait longer, never shorter: the schedule's span is
+        what was promised.
         """
         if attempts > len(self.schedule):
             return None
         planned = self.schedule[max(attempts - 1, 0)] if self.schedule else 0.0
         wait = planned * uniform(1 - self.jitter, 1 + self.jitter)
+        if age is not None and attempts == len(self.schedule):
+            wait = min(max(self.span - age, planned * (1 - _CATCHING_UP)), planned * (1 + _CATCHING_UP))
         return max(wait, min(retry_after or 0.0, self.max_retry_after))
 
     def wait_uncounted(self, attempts: int, retry_after: float | None = None) -> float:

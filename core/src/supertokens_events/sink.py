@@ -66,11 +66,16 @@ class Delivered:
 
 @dataclass(frozen=True, slots=True)
 class Retry:
-    """Not now. ``after`` is the wait in seconds that the place asked for; ``counts=False`` does not use up an attempt."""
+    """Not now. ``after`` is the wait in seconds that the place asked for; ``counts=False`` does not use up an attempt.
+
+    ``away=True`` says that any other event would have fared the same: the place is out of reach, down, or asks for
+    patience. Then the lane's breaker lets a probe out now and then, and the rest waits.
+    """
 
     reason: str
     after: float | None = None
     counts: bool = True
+    away: bool = False
     detail: Mapping[str, Any] = field(default_factory=dict)
 
 
@@ -130,7 +135,16 @@ class Sink(ABC, Generic[SettingsT]):
     """``None``: one delivery a call."""
 
     concurrency: int = 10
+    """Calls of :meth:`deliver` at once."""
+
+    rate: float | None = None
+    """Calls of :meth:`deliver` a second; ``None``: as many as there are."""
+
+    ordered: bool = False
+    """Whether deliveries about one user go out one after the other: ``ordering = "user"`` in TOML."""
+
     deadline: float = 45.0
+    """Seconds that one call may take."""
 
     def __init__(self, name: str, settings: SettingsT) -> None:
         self.name = name

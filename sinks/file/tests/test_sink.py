@@ -150,7 +150,7 @@ async def test_a_missing_directory_is_a_retry(path):
 
     assert (
         await deliver(path, delivery(1), delivery(2))
-        == [Retry(f"{path}: the directory {path.parent} does not exist")] * 2
+        == [Retry(f"{path}: the directory {path.parent} does not exist", away=True)] * 2
     )
     assert not path.parent.exists()
 
@@ -169,7 +169,7 @@ async def test_a_directory_that_comes_back_is_used(path):
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="/dev/full is a device of Linux")
 async def test_a_full_disk_is_a_retry():
     """A disk without room is a retry with its reason."""
-    assert await deliver(Path("/dev/full")) == [Retry("/dev/full: No space left on device")]
+    assert await deliver(Path("/dev/full")) == [Retry("/dev/full: No space left on device", away=True)]
 
 
 @contextmanager
@@ -192,7 +192,7 @@ async def test_a_write_that_is_cut_short_leaves_nothing(path):
     with largest_file(100):
         outcomes = await deliver(path, delivery(1), delivery(2), delivery(3))
 
-    assert outcomes == [Retry(f"{path}: File too large")] * 3
+    assert outcomes == [Retry(f"{path}: File too large", away=True)] * 3
     assert path.read_bytes() == b"x" * 90 + b"\n"
 
 
@@ -225,7 +225,7 @@ async def test_a_failing_disk_is_a_retry(path, monkeypatch):
 
     monkeypatch.setattr(lines.os, "fsync", broken)
 
-    assert await deliver(path, fsync=True) == [Retry(f"{path}: {os.strerror(errno.EIO)}")]
+    assert await deliver(path, fsync=True) == [Retry(f"{path}: {os.strerror(errno.EIO)}", away=True)]
     assert path.read_bytes() == b""
 
 
@@ -274,7 +274,7 @@ async def test_a_file_of_somebody_else_is_a_retry(path):
     """Where this user may not write, the event waits, and a check says so."""
     path.touch(mode=0o400)
 
-    assert await deliver(path) == [Retry(f"{path}: Permission denied")]
+    assert await deliver(path) == [Retry(f"{path}: Permission denied", away=True)]
     assert await FileSink("audit", FileSettings(path=path)).check() == [f"this user may not write to {path}"]
 
 

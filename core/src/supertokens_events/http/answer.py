@@ -20,6 +20,7 @@ EXCERPT = 500
 """How many characters of an answer are kept with the attempt."""
 
 _LONGEST_WAIT = 366 * 86400.0
+_AWAY = (502, 503, 504)  # said by what stands before the place, or by the place of itself; 500 may be one event's fault
 _SHORTEST_SECRET = 8  # hiding shorter ones would only riddle the text
 
 
@@ -55,8 +56,8 @@ def outcome_of(answer: Answer, *, hide: Collection[str] = (), now: Callable[[], 
     """What ``answer`` came to: only 2xx is success, and redirects are failures (Standard Webhooks, "Delivery").
 
     410 is final; 429 asks for patience and does not use up an attempt; everything else is tried again, a 404 too:
-    somebody will fix the receiver. ``Retry-After`` is heeded wherever it stands. ``hide`` holds secrets that must not
-    be kept with the answer.
+    somebody will fix the receiver. 429, 502, 503 and 504 say that the place is away. ``Retry-After`` is heeded wherever
+    it stands. ``hide`` holds secrets that must not be kept with the answer.
     """
     detail = answer.detail(hide)
     after = parse_retry_after(answer.headers.get("retry-after"), now())
@@ -68,9 +69,9 @@ def outcome_of(answer: Answer, *, hide: Collection[str] = (), now: Callable[[], 
         case _, 410:
             return Rejected(f"{answer}: it wants no more events, but the sink is still enabled", detail)
         case _, 429:
-            return Retry(f"{answer}", after, counts=False, detail=detail)
+            return Retry(f"{answer}", after, counts=False, away=True, detail=detail)
         case _:
-            return Retry(f"{answer}", after, detail=detail)
+            return Retry(f"{answer}", after, away=answer.status in _AWAY, detail=detail)
 
 
 def parse_retry_after(value: str | None, now: float) -> float | None:

@@ -69,7 +69,7 @@ async def send(transport: httpx.AsyncBaseTransport, request: httpx.Request, *, w
             await _read(response, body)
     except failure_types() as error:
         if response is None:
-            return Retry(reason_for(error, destination(request.url)))
+            return Retry(reason_for(error, destination(request.url)), away=True)
     return Answer(destination(request.url), response.status_code, response.headers, bytes(body))
 
 

@@ -39,7 +39,7 @@ class FileSink(Sink[FileSettings]):
         try:
             await to_thread.run_sync(self._append, lines, abandon_on_cancel=True)
         except OSError as error:
-            return [Retry(self._reason(error))] * len(deliveries)
+            return [Retry(self._reason(error), away=True)] * len(deliveries)
         return [Delivered()] * len(deliveries)
 
     async def check(self) -> Sequence[str]:

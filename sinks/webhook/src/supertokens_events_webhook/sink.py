@@ -17,6 +17,8 @@ from supertokens_events_webhook.signing import key_from, signature_header
 
 __all__ = ["WebhookSink"]
 
+_SPARE = 5.0  # seconds beyond twice the timeout, which ends a call in any case
+
 
 class WebhookSink(Sink[WebhookSettings]):
     """Standard Webhooks, ``v1``, over the core's schedule of ten attempts in 75 h 35 m.
@@ -29,6 +31,7 @@ class WebhookSink(Sink[WebhookSettings]):
 
     def __init__(self, name: str, settings: WebhookSettings, *, now: Callable[[], float] = time.time) -> None:
         super().__init__(name, settings)
+        self.deadline = 2 * settings.timeout + _SPARE
         self._now = now
         self._url = httpx.URL(settings.url)
         self._guard = Guard(settings.allow_networks)

@@ -1,0 +1,409 @@
+"""One sink's lane: what is due is claimed, delivered, settled.
+
+A lane claims only what it can take at once, and a claim is a lease: a dispatcher that dies gives its deliveries back by
+itself.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import math
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import anyio
+from anyio.abc import TaskGroup
+
+from supertokens_events.dispatch.breaker import Breaker
+from supertokens_events.dispatch.line import Line, is_stop
+from supertokens_events.dispatch.rate import RateLimit
+from supertokens_events.dispatch.settlement import give_up, kept, settle
+from supertokens_events.dispatch.settler import Settler
+from supertokens_events.ledger import Reason
+from supertokens_events.log import describe_exception, get_logger
+from supertokens_events.outbox import Claim, DeliveryState, Look, OutboxError, Settlement
+from supertokens_events.sink import BatchPolicy, Delivered, Outcome, Rejected, Retry, Sink
+
+__all__ = ["Lane"]
+
+log = get_logger(__name__)
+
+_LEASE_MARGIN = 15.0  # seconds that a lease lasts beyond the sink's own deadline: time to write the outcome down
+_TROUBLE_WAIT = 1.0  # seconds before the outbox or a sink that could not be opened is tried again
+_GATHER = 0.002  # seconds that a lane with little room waits for more of it: claims are cheaper by the dozen
+_QUICK = 1.0  # seconds: a sink whose calls are quicker than this gets its next deliveries claimed ahead
+_UNSETTLED = 4  # times its concurrency: outcomes that a lane lets wait for a slow outbox
+_OVERDUE = 100  # deliveries given up in one transaction
+
+
+class _BrokenContract(Exception):
+    """A sink returned something else than outcomes. The text says what is expected and tells nothing of what came."""
+
+
+class Lane:
+    """One sink's deliveries, on one event loop."""
+
+    def __init__(self, sink: Sink[Any], line: Line) -> None:
+        self.sink = sink
+        self._line = line
+        self._settler = Settler(
+            line, sink.name, last_try=_LEASE_MARGIN - _TROUBLE_WAIT, pause=_TROUBLE_WAIT, settled=self._settled
+        )
+        self._breaker = Breaker()
+        self._rate = RateLimit(sink.rate)
+        self._size = sink.batch.size if sink.batch else 1
+        self._lease = sink.deadline + _LEASE_MARGIN
+        self._wake = anyio.Event()
+        self._slots = anyio.Semaphore(sink.concurrency)
+        self._calls = 0  # those that wait for a slot included
+        self._quick = False
+        self._claimed = 0
+        self._more = False  # worth a claim without a look: woken, or the last claim got all that it asked for
+        self._blocked = False  # something was due and could not be claimed: perhaps it waits for one in flight
+        self._emptying = False
+        self._opened = False
+        self._leading = False
+        self._stopping = False
+        self._trouble = ""
+
+    @property
+    def opened(self) -> bool:
+        """Whether the sink could be opened."""
+        return self._opened
+
+    def wake(self) -> None:
+        """Look for deliveries now. Call it on the lane's event loop."""
+        self._more = True
+        self._wake.set()
+
+    def stop(self) -> None:
+        """Claim nothing more; what is in flight goes on. Call it on the lane's event loop."""
+        self._stopping = True
+        self._settler.hurry()
+        self._wake.set()
+
+    async def run(self, poll_interval: float) -> None:
+        """Deliver what is due and wait for more until :meth:`stop`; when cancelled, what is in flight goes back to the
+        outbox.
+        """
+        async with anyio.create_task_group() as calls:
+            while not self._stopping:
+                self._wake = anyio.Event()
+                with anyio.move_on_after(min(await self._round(calls, poll_interval), poll_interval)):
+                    await self._wake.wait()
+
+    async def run_due(self) -> int:
+        """Deliver everything that is due now; returns how many deliveries that were. Does not ask for the lead: leases keep
+        two dispatchers from the same delivery.
+        """
+        self._emptying = True
+        before = self._claimed
+        async with anyio.create_task_group() as calls:
+            while not self._stopping and await self._ready():
+                self._wake = anyio.Event()
+                if await self._turn(calls):
+                    if not self._calls and not self._settler.unsettled:
+                        break
+                    await self._wake.wait()
+        return self._claimed - before
+
+    async def close(self) -> None:
+        """Close the sink, if it was opened, and give up its lead."""
+        if self._opened:
+            try:
+                await self.sink.close()
+            except BaseException as error:
+                if is_stop(error):
+                    raise
+                self._sink_failed(f"close() raised {describe_exception(error)}")
+        if self._leading:
+            with contextlib.suppress(OutboxError):  # then its end comes with the outbox's, or with the process's
+                await self._line.store(self._line.outbox.resign, self.sink.name)
+
+    def _go_on(self) -> None:
+        """There is room again."""
+        if self._more or self._blocked or self._emptying or self._breaker.holds:
+            self._wake.set()
+
+    def _settled(self, batch: Sequence[Settlement]) -> None:
+        """Outcomes were written down: what is tried again may be due before the next look, and so may its key's next."""
+        if self.sink.ordered or any(settlement.state is DeliveryState.PENDING for settlement in batch):
+            self._wake.set()
+        self._go_on()
+
+    # One round -----------------------------------------------------------------------------------------------------
+
+    async def _round(self, calls: TaskGroup, poll_interval: float) -> float:
+        """Start what is due; returns the seconds to wait before the next look."""
+        try:
+            if not await self._leads():
+                return poll_interval
+            wait = await self._turn(calls) if await self._ready() else _TROUBLE_WAIT
+        except Exception as error:
+            self._in_trouble("The outbox is not available; deliveries wait.", _why(error))
+            return _TROUBLE_WAIT
+        if self._opened:
+            self._trouble = ""
+        return wait
+
+    async def _leads(self) -> bool:
+        if not self._leading:
+            self._leading = await self._line.store(self._line.outbox.lead, self.sink.name)
+        return self._leading
+
+    async def _ready(self) -> bool:
+        if not self._opened:
+            try:
+                with anyio.fail_after(self.sink.deadline):
+                    await self.sink.open()
+            except BaseException as error:
+                if is_stop(error):
+                    raise
+                if self._in_trouble("A sink could not be opened; its deliveries wait.", describe_exception(error)):
+                    self._line.ledger.count(Reason.SINK_UNAVAILABLE, subject=self.sink.name)
+                    await self._line.save_ledger()
+                return False
+            self._opened = True
+        return True
+
+    async def _turn(self, calls: TaskGroup) -> float:
+        """Start what there is room for; returns the seconds until there may be more to do."""
+        looked = not self._more or self._breaker.holds
+        if looked:
+            look = await self._line.store(self._line.outbox.look, self.sink.name)
+            if look.probe_in is not None or self._breaker.holds:
+                return await self._turn_while_held(look)
+            if look.due_in is None or look.due_in > 0:
+                self._blocked = False
+                return math.inf if look.due_in is None else look.due_in
+        free = await self._room()
+        if not free:
+            return self._rate.wait or math.inf
+        claims = await self._claim(free)
+        self._more = len(claims) >= free * self._size
+        self._blocked = looked and not claims
+        await self._start(calls, claims, free)
+        return math.inf if self._blocked else 0.0
+
+    async def _turn_while_held(self, look: Look) -> float:
+        """The same while the breaker is open, or this lane suspects that it should be: only a probe goes out."""
+        if look.probe_in is not None:
+            self._breaker.found_open()
+        elif self._breaker.open:  # another dispatcher's probe succeeded
+            self._breaker.close()
+            return 0.0
+        if look.due_in is None:
+            return math.inf
+        if wait := max(look.due_in, self._breaker.probe_in if look.probe_in is None else look.probe_in):
+            return wait
+        if look.probe_in is not None and not await self._line.store(
+            self._line.outbox.take_probe, self.sink.name, self._lease
+        ):
+            return math.inf
+        batches = list(_batches(await self._claim(1), self.sink.batch))
+        await self._give_back([claim for batch in batches[1:] for claim in batch])
+        if not batches:
+            return math.inf
+        await self._probe(batches[0])
+        return 0.0
+
+    async def _room(self) -> int:
+        """How many calls of the sink may be started now."""
+        if self._calls and 2 * self._free() < self.sink.concurrency:
+            await anyio.sleep(_GATHER)
+        return self._free()
+
+    def _free(self) -> int:
+        in_memory = self._calls + self._settler.unsettled // self._size
+        at_once = 2 * self.sink.concurrency if self._quick else self.sink.concurrency
+        free = min(at_once - self._calls, _UNSETTLED * self.sink.concurrency - in_memory)
+        return int(max(0, min(free, self._rate.free)))
+
+    async def _claim(self, calls: int) -> list[Claim]:
+        """What that many calls of the sink can take."""
+        if self._stopping:
+            return []
+        claims = await self._line.store(self._line.outbox.claim, self.sink.name, calls * self._size, self._lease)
+        self._claimed += len(claims)
+        return claims
+
+    async def _start(self, calls: TaskGroup, claims: Sequence[Claim], free: int) -> None:
+        """Start a call for each batch; what needs more calls than there are goes back."""
+        batches = list(_batches(claims, self.sink.batch))
+        self._rate.take(len(batches[:free]))
+        for batch in batches[:free]:
+            self._calls += 1
+            calls.start_soon(self._deliver, batch, anyio.current_time())
+        await self._give_back([claim for batch in batches[free:] for claim in batch])
+
+    async def _give_back(self, claims: Sequence[Claim]) -> None:
+        if claims:
+            self._claimed -= len(claims)
+            with anyio.CancelScope(shield=True):
+                await self._line.store(self._line.outbox.release, claims)
+
+    # One call ------------------------------------------------------------------------------------------------------
+
+    async def _deliver(self, claims: Sequence[Claim], claimed_at: float) -> None:
+        try:
+            if await self._has_slot(claims, claimed_at):
+                try:
+                    began = anyio.current_time()
+                    outcomes = await self._outcomes(claims)
+                finally:
+                    self._slots.release()
+                took = anyio.current_time() - began
+                self._quick = took < _QUICK
+                closes = self._breaker.heard(claims, outcomes, began)
+                await self._settle(claims, outcomes, took)
+                if closes:
+                    await self._close_breaker()
+        except Exception as error:  # a bug of ours must not end the other lanes
+            log.error(
+                "Delivering failed; it is tried again when the lease ends.",
+                sink=self.sink.name,
+                error=describe_exception(error),
+            )
+        finally:
+            self._calls -= 1
+            self._go_on()
+
+    async def _has_slot(self, claims: Sequence[Claim], claimed_at: float) -> bool:
+        """Wait for one. What has waited so long that its lease could end during the call goes back instead, as it does when
+        nothing but a probe may go out, or we are cancelled.
+        """
+        try:
+            await self._slots.acquire()
+        except anyio.get_cancelled_exc_class():
+            with contextlib.suppress(OutboxError):
+                await self._give_back(claims)
+            raise
+        if anyio.current_time() - claimed_at < _LEASE_MARGIN / 2 and not self._breaker.holds:
+            return True
+        self._slots.release()
+        await self._give_back(claims)
+        return False
+
+    async def _outcomes(self, claims: Sequence[Claim]) -> Sequence[Outcome]:
+        """What the sink says; an exception, a hang or a wrong answer of its own becomes a :class:`Retry` for each. When we
+        are cancelled, the claims go back.
+        """
+        try:
+            with anyio.move_on_after(self.sink.deadline):
+                return _checked(await self.sink.deliver([claim.delivery for claim in claims]), len(claims))
+            reason = f"the sink took longer than its deadline of {self.sink.deadline:g} s"
+        except _BrokenContract as error:
+            reason = str(error)
+        except BaseException as error:
+            if is_stop(error):
+                with contextlib.suppress(OutboxError):
+                    await self._give_back(claims)
+                raise
+            reason = f"the sink raised {describe_exception(error)}"
+        self._sink_failed(reason, n=len(claims))
+        return [Retry(reason)] * len(claims)
+
+    async def _settle(self, claims: Sequence[Claim], outcomes: Sequence[Outcome], duration: float) -> None:
+        await self._settler.add(
+            [
+                (settle(claim, outcome, self.sink.retry, duration=duration), outcome)
+                for claim, outcome in zip(claims, outcomes, strict=True)
+            ]
+        )
+
+    def _sink_failed(self, reason: str, n: int = 1) -> None:
+        self._line.ledger.count(Reason.SINK_FAILED, subject=self.sink.name, n=n)
+        log.error("A sink broke its contract; that is a bug in it.", sink=self.sink.name, error=reason)
+
+    def _in_trouble(self, sentence: str, why: str) -> bool:
+        """Whether this is news: trouble is told once, not for every try."""
+        news = self._trouble != (told := f"{sentence} {why}")
+        if news:
+            log.error(sentence, sink=self.sink.name, error=why)
+        self._trouble = told
+        return news
+
+    # The breaker ---------------------------------------------------------------------------------------------------
+
+    async def _close_breaker(self) -> None:
+        with anyio.CancelScope(shield=True):
+            due = await self._line.store(self._line.outbox.close_breaker, self.sink.name)
+        log.info("A sink's place is back; what waited for it is due.", sink=self.sink.name, deliveries=due)
+        self.wake()
+
+    async def _probe(self, claims: Sequence[Claim]) -> None:
+        """One call to see whether the place is there. If it is not, the delivery has used up nothing."""
+        began = anyio.current_time()
+        self._rate.take(1)
+        outcomes = await self._outcomes(claims)
+        with anyio.CancelScope(shield=True):
+            if any(not isinstance(outcome, Retry) for outcome in outcomes):
+                closes = self._breaker.heard(claims, outcomes, began)
+                await self._settle(claims, outcomes, anyio.current_time() - began)
+                if closes:
+                    await self._close_breaker()
+            else:
+                await self._give_back(claims)
+                await self._open_breaker(outcomes)
+                await self._give_up_overdue(_reason(outcomes))
+
+    async def _open_breaker(self, outcomes: Sequence[Outcome]) -> None:
+        news = not self._breaker.open
+        probe_in = self._breaker.probe_failed(outcomes)
+        await self._line.store(
+            self._line.outbox.open_breaker,
+            self.sink.name,
+            failing_for=self._breaker.failing_for,
+            probe_in=probe_in,
+            reason=_reason(outcomes),
+        )
+        if news:
+            log.warning("A sink's place is away; its deliveries wait.", sink=self.sink.name, error=_reason(outcomes))
+
+    async def _give_up_overdue(self, reason: str) -> None:
+        """What has waited for the whole schedule waits no more, even if nothing but probes went out."""
+        overdue = self._line.outbox.claim_overdue, self.sink.name, _OVERDUE, self._lease, self.sink.retry.span
+        while claims := await self._line.store(*overdue):
+            await self._settler.add([give_up(claim, reason) for claim in claims])
+
+
+def _why(error: Exception) -> str:
+    return str(error) if isinstance(error, OutboxError) else describe_exception(error)
+
+
+def _reason(outcomes: Sequence[Outcome]) -> str:
+    return kept(next(outcome.reason for outcome in outcomes if isinstance(outcome, Retry)))
+
+
+def _checked(outcomes: Any, count: int) -> Sequence[Outcome]:
+    """``outcomes``, when they are what :meth:`Sink.deliver` promises, so that they can be written down."""
+    if not isinstance(outcomes, Sequence) or len(outcomes) != count:
+        raise _BrokenContract(f"deliver() must return one outcome for each delivery, here a list of {count}")
+    for outcome in outcomes:
+        if not isinstance(outcome, Delivered | Retry | Rejected):
+            raise _BrokenContract("an outcome is a Delivered, a Retry or a Rejected")
+        if isinstance(outcome, Retry) and not isinstance(outcome.after, int | float | None):
+            raise _BrokenContract("Retry.after is a number of seconds, or None")
+        try:
+            json.dumps(dict(outcome.detail), default=str)
+        except (TypeError, ValueError):
+            raise _BrokenContract("the detail of an outcome is a mapping of text to JSON values") from None
+    return outcomes
+
+
+def _batches(claims: Sequence[Claim], policy: BatchPolicy | None) -> Iterator[Sequence[Claim]]:
+    """The claims in the calls that the sink's policy allows, in order; one that is too large for any call goes alone."""
+    if policy is None:
+        policy = BatchPolicy(size=1)
+    batch: list[Claim] = []
+    room = policy.max_bytes
+    for claim in claims:
+        size = len(claim.delivery.body)
+        if batch and (len(batch) >= policy.size or (room is not None and size > room)):
+            yield batch
+            batch, room = [], policy.max_bytes
+        batch.append(claim)
+        room = None if room is None else room - size
+    if batch:
+        yield batch

@@ -1,0 +1,95 @@
+"""What lanes share: the outbox off the event loop, the ledger, and who is told what became of a delivery."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
+from typing import Any, Protocol, TypeVar
+
+import anyio
+import anyio.to_thread
+
+from supertokens_events.ledger import Ledger, Reason
+from supertokens_events.log import describe_exception, get_logger
+from supertokens_events.outbox import DeliveryState, Outbox, OutboxError, Settlement
+from supertokens_events.plugins import Plugins
+from supertokens_events.sink import Outcome
+
+__all__ = ["Aside", "Line", "in_threads", "is_stop"]
+
+log = get_logger(__name__)
+
+_THREADS = 4  # of one lane that may wait for the outbox at once
+
+T = TypeVar("T")
+
+
+class Aside(Protocol):
+    """Runs a function that may block where it does not block the event loop."""
+
+    def __call__(self, function: Callable[[], T], /) -> Awaitable[T]: ...
+
+
+def in_threads() -> Aside:
+    """In threads. Their number is the caller's own: sinks that block every thread of the loop do not stop the lanes."""
+    return partial(anyio.to_thread.run_sync, limiter=anyio.CapacityLimiter(_THREADS))
+
+
+class Line:
+    """One lane's way to everything around it."""
+
+    def __init__(self, outbox: Outbox, plugins: Plugins, ledger: Ledger, aside: Aside) -> None:
+        self.outbox = outbox
+        self.ledger = ledger
+        self._plugins = plugins
+        self._aside = aside
+
+    async def store(self, function: Callable[..., T], *arguments: Any, **named: Any) -> T:
+        """Call the outbox off the event loop: a locked database must not stop the other lanes' clocks."""
+        return await self._aside(partial(function, *arguments, **named))
+
+    async def save_ledger(self) -> None:
+        """Store the counts; what the outbox does not take now waits."""
+        counts = self.ledger.take()
+        try:
+            if counts:
+                await self.store(self.outbox.record, counts)
+        except OutboxError:
+            self.ledger.put_back(counts)
+
+    def tell(self, settled: Sequence[tuple[Settlement, Outcome]]) -> None:
+        """Log and hand to the hooks what became of deliveries."""
+        for settlement, outcome in settled:
+            self._log(settlement)
+            self._call_hooks(settlement, outcome)
+
+    def _log(self, settlement: Settlement) -> None:
+        delivery = settlement.claim.delivery
+        write = log.warning if settlement.state is DeliveryState.DEAD else log.debug
+        write(
+            "A delivery was settled.",
+            sink=delivery.sink,
+            event_id=delivery.event_id,
+            event_type=delivery.event_type,
+            attempt=delivery.attempt,
+            state=str(settlement.state),
+            reason=settlement.reason,
+        )
+
+    def _call_hooks(self, settlement: Settlement, outcome: Outcome) -> None:
+        delivery = settlement.claim.delivery
+        for result in self._plugins.call("delivery_settled", delivery=delivery, outcome=outcome):
+            if result.error:
+                self.ledger.count(Reason.LISTENER_FAILED, subject=result.plugin, event_type=delivery.event_type)
+                log.error(
+                    "A plugin's hook raised.",
+                    plugin=result.plugin,
+                    hook="delivery_settled",
+                    error=describe_exception(result.error),
+                )
+
+
+def is_stop(error: BaseException) -> bool:
+    """Whether it is us who are asked to stop. Anything else that a sink raises, were it ``SystemExit``, is the sink's."""
+    return isinstance(error, KeyboardInterrupt) or anyio.current_effective_deadline() == -math.inf

@@ -1,0 +1,345 @@
+"""What takes hours: the schedule, the breaker, rates and order, in virtual time over a real outbox."""
+
+import asyncio
+import itertools
+from contextlib import asynccontextmanager
+
+import anyio
+import pytest
+
+from simulation.time import StoreClock, VirtualTimeLoop
+from supertokens_events.dispatch import Dispatcher
+from supertokens_events.dispatch.keeper import Keeping
+from supertokens_events.ledger import Ledger
+from supertokens_events.outbox import DeliveryState, Entry, NewDelivery, Retention, SqliteOutbox
+from supertokens_events.retry import RetryPolicy
+from supertokens_events.sink import Delivered, Retry, Sink, SinkSettings
+from supertokens_events.testing import sample_event
+
+pytestmark = pytest.mark.anyio
+
+MINUTE, HOUR = 60.0, 3600.0
+SPAN = 75 * HOUR + 35 * MINUTE + 5
+
+
+@pytest.fixture
+def anyio_backend():
+    return "asyncio", {"loop_factory": VirtualTimeLoop}
+
+
+class Place(Sink):
+    """Somewhere that answers as told, and notes when it was asked for what."""
+
+    type = "place"
+
+    def __init__(self, name="crm", answers=lambda _delivery: Delivered()):
+        super().__init__(name, SinkSettings())
+        self.answers = answers
+        self.asked = []
+
+    async def deliver(self, deliveries):
+        self.asked += [(now(), delivery.event_id) for delivery in deliveries]
+        return [self.answers(delivery) for delivery in deliveries]
+
+    def when(self, event):
+        return [at for at, event_id in self.asked if event_id == event.id]
+
+
+def now():
+    return asyncio.get_running_loop().time()
+
+
+def away_until(moment):
+    """Nobody is there before that moment."""
+    return lambda _delivery: Delivered() if now() >= moment else Retry("it refused the connection", away=True)
+
+
+@pytest.fixture
+def outbox(tmp_path):
+    outbox = SqliteOutbox(tmp_path / "events.db", clock=StoreClock())
+    yield outbox
+    outbox.close()
+
+
+@pytest.fixture
+def append(outbox):
+    def append(n=1, sink="crm", key=None, **fields):
+        events = [sample_event(**fields) for _ in range(n)]
+        deliveries = [NewDelivery(sink, ordering_key=key)]
+        outbox.append([Entry(event, event.to_bytes(), deliveries) for event in events])
+        return events
+
+    return append
+
+
+async def inline(function):
+    """Virtual time waits for no thread."""
+    return function()
+
+
+@pytest.fixture
+def dispatching(outbox, make_plugins):
+    """A dispatcher runs inside the block."""
+
+    @asynccontextmanager
+    async def dispatching(*sinks, **options):
+        options = {"poll_interval": 30.0} | options
+        dispatcher = Dispatcher(sinks, outbox, make_plugins(), Ledger(), aside=lambda: inline, **options)
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(dispatcher.run)
+            yield dispatcher
+            dispatcher.stop(0)
+
+    return dispatching
+
+
+class TestSchedule:
+    async def test_whole(self, dispatching, append, outbox):
+        """Ten attempts; jitter moves those in between, and the last one comes at the end of the span all the same."""
+        (event,) = append()
+        place = Place(answers=lambda _delivery: Retry("500"))
+
+        async with dispatching(place):
+            await anyio.sleep(2 * SPAN)
+
+        attempts = place.when(event)
+        assert len(attempts) == 10
+        assert attempts[-1] - attempts[0] == pytest.approx(SPAN, abs=2)
+        planned = [5, 300, 1800, 7200, 18000, 36000, 50400, 72000]
+        waits = [later - earlier for earlier, later in itertools.pairwise(attempts)]
+        assert all(0.79 * wait <= waited <= 1.21 * wait + 1 for wait, waited in zip(planned, waits, strict=False))
+        (delivery,) = outbox.deliveries()
+        assert (delivery.state, delivery.reason) == (DeliveryState.DEAD, "given up after 10 attempts: 500")
+
+    @pytest.mark.parametrize("away", [False, True], ids=["fails", "is away"])
+    async def test_restart(self, dispatching, append, outbox, away):
+        """A restart in the middle changes nothing: what answers at the end of the span gets the event."""
+        (event,) = append()
+        place = Place(answers=lambda _delivery: Retry("500", away=away) if now() < SPAN - 60 else Delivered())
+
+        for _ in range(5):
+            async with dispatching(place):
+                await anyio.sleep(SPAN / 5 + MINUTE)
+
+        (delivery,) = outbox.deliveries()
+        assert delivery.state is DeliveryState.DONE
+        assert max(place.when(event)) <= SPAN + 2 * MINUTE
+        assert delivery.used <= 10
+
+    async def test_patience_ends(self, dispatching, append, outbox):
+        """A place that asks for patience for ever does not get it for ever."""
+        append()
+        place = Place(answers=lambda _delivery: Retry("429", after=HOUR, counts=False))
+
+        async with dispatching(place):
+            await anyio.sleep(SPAN + 3 * HOUR)
+
+        (delivery,) = outbox.deliveries()
+        assert (delivery.state, delivery.reason) == (DeliveryState.DEAD, "given up after its schedule: 429")
+
+
+class TestBreaker:
+    @pytest.mark.parametrize("n", [1, 2, 200])
+    async def test_outage(self, dispatching, append, outbox, n):
+        """A place that is back after a minute has everything that waited within 15 seconds, and no attempt was wasted."""
+        append(n)
+        place = Place(answers=away_until(MINUTE))
+
+        async with dispatching(place):
+            await anyio.sleep(MINUTE + 15)
+            delivered = outbox.deliveries(state=DeliveryState.DONE, limit=n)
+
+        assert len(delivered) == n
+        assert max(delivery.used for delivery in delivered) <= 2
+        probes = [at for at, _ in place.asked if 1 < at < MINUTE]
+        assert 5 <= len(probes) <= 12, "a probe every few seconds"
+
+    async def test_that_fails_at_everything(self, dispatching, append, outbox):
+        """A place that answers 500 to one event after the other is away too, though no sink says so."""
+        append(300)
+        place = Place(answers=lambda _delivery: Delivered() if now() >= MINUTE else Retry("500"))
+
+        async with dispatching(place):
+            await anyio.sleep(30)
+            assert len(place.asked) < 50
+            await anyio.sleep(45)
+            delivered = outbox.deliveries(state=DeliveryState.DONE, limit=300)
+
+        assert len(delivered) == 300
+        assert max(delivery.used for delivery in delivered) <= 3
+
+    async def test_poison(self, dispatching, append, outbox):
+        """An event that always fails, even as if the place were away, holds up no other and keeps to its schedule."""
+        (poison,) = append()
+        place = Place(
+            answers=lambda delivery: Retry("timeout", away=True) if delivery.event_id == poison.id else Delivered()
+        )
+
+        async with dispatching(place) as dispatcher:
+            for _ in range(60):
+                events = append(5)
+                dispatcher.wake()
+                await anyio.sleep(MINUTE)
+                waits = [place.when(event)[0] for event in events]
+                assert max(waits) - min(waits) < 15
+
+        assert len(place.when(poison)) <= 6
+
+    async def test_down_for_good(self, dispatching, append, outbox):
+        """Who never comes back: everything is dead in the end, at the end of the schedule, and says why."""
+        append(30)
+        place = Place(answers=away_until(float("inf")))
+
+        async with dispatching(place):
+            await anyio.sleep(SPAN - 10 * MINUTE)
+            assert [delivery.state for delivery in outbox.deliveries(limit=1)] == ["pending"]
+            await anyio.sleep(20 * MINUTE)
+
+        deliveries = outbox.deliveries()
+        assert {delivery.state for delivery in deliveries} == {DeliveryState.DEAD}
+        assert {delivery.reason for delivery in deliveries} == {
+            "given up after its schedule: the place was away: it refused the connection"
+        }
+        assert max(delivery.used for delivery in deliveries) <= 2
+
+    async def test_retry_after(self, dispatching, append):
+        """A place that says when it will be back is not asked before."""
+        append(20)
+        place = Place(answers=lambda _delivery: Delivered() if now() >= 600 else Retry("503", after=600, away=True))
+
+        async with dispatching(place):
+            await anyio.sleep(590)
+            early = [at for at, _ in place.asked if at > 5]
+            await anyio.sleep(60)
+
+        assert len(early) <= 1
+        assert len({event_id for _, event_id in place.asked}) == 20
+
+    async def test_status(self, dispatching, append, outbox):
+        """Whoever asks sees since when, how often it was tried, and why; afterwards nothing of it."""
+        append(20)
+        place = Place(answers=away_until(MINUTE))
+
+        async with dispatching(place):
+            await anyio.sleep(50)
+            (during,) = outbox.status()
+            await anyio.sleep(50)
+            (after,) = outbox.status()
+
+        assert during.breaker.reason == "it refused the connection"
+        assert during.breaker.probes >= 4
+        assert 40 < outbox._clock() - during.breaker.failing_since < 200
+        assert after.breaker is None
+
+    async def test_one_probes(self, dispatching, append, outbox, tmp_path):
+        """Of two lives of a dispatcher, the second finds the breaker open and begins with a probe."""
+        append(20)
+        place = Place(answers=away_until(MINUTE))
+        async with dispatching(place):
+            await anyio.sleep(20)
+        before = len(place.asked)
+
+        async with dispatching(place):
+            await anyio.sleep(15)
+
+        assert len(place.asked) - before <= 4
+        assert max(delivery.used for delivery in outbox.deliveries()) <= 1
+
+
+class TestRate:
+    async def test_slow(self, dispatching, append):
+        """One call a second and no faster, also in the first second."""
+        append(10)
+        place = Place()
+        place.rate = 1.0
+
+        async with dispatching(place):
+            await anyio.sleep(20)
+
+        times = [at for at, _ in place.asked]
+        assert len(times) == 10
+        assert all(later - earlier >= 0.999 for earlier, later in itertools.pairwise(times))
+        assert times[-1] <= 10
+
+    async def test_fast(self, dispatching, append):
+        """A hundred a second are a hundred a second."""
+        append(500)
+        place = Place()
+        place.rate = 100.0
+
+        async with dispatching(place):
+            await anyio.sleep(10)
+
+        times = [at for at, _ in place.asked]
+        assert len(times) == 500
+        assert 4.7 <= times[-1] - times[0] <= 5.3
+
+
+class TestOrder:
+    async def test_poisoned_user(self, dispatching, append, outbox):
+        """An event that fails holds back its own user's later ones until it is dead, and nobody else's."""
+        (poison,) = append(key="u1", user_id="u1")
+        later = append(3, key="u1", user_id="u1")
+        others = append(3, key="u2", user_id="u2")
+        place = Place(answers=lambda delivery: Retry("500") if delivery.event_id == poison.id else Delivered())
+        place.retry = RetryPolicy(schedule=(60, 60), jitter=0)
+        place.ordered = True
+
+        async with dispatching(place):
+            await anyio.sleep(30)
+            (status,) = outbox.status()
+            assert status.blocked == 3
+            assert [place.when(event) for event in later] == [[], [], []]
+            assert all(place.when(event) for event in others)
+            await anyio.sleep(200)
+
+        order = [event_id for _, event_id in place.asked if event_id in {event.id for event in later}]
+        assert order == [event.id for event in later]
+        assert place.when(later[0])[0] == pytest.approx(120, abs=31)
+        assert [place.when(event)[0] for event in others] == sorted(place.when(event)[0] for event in others)
+
+
+class TestTenants:
+    async def test_flood(self, dispatching, append):
+        """One tenant's flood does not keep another's single event waiting."""
+        append(2000, tenant_id="big")
+        (small,) = append(tenant_id="small")
+        place = Place()
+
+        async with dispatching(place):
+            await anyio.sleep(60)
+
+        assert len(place.asked) == 2001
+        assert [event_id for _, event_id in place.asked].index(small.id) < 200
+
+
+class TestKeeping:
+    async def test_retention(self, dispatching, append, outbox):
+        """What is older than it is to be kept goes; what waits stays."""
+        append(3)
+        append(2, sink="audit")
+        keeping = Keeping(Retention(events=HOUR, deliveries=HOUR, attempts=HOUR))
+
+        async with dispatching(Place(), keeping=keeping):
+            await anyio.sleep(50 * MINUTE)
+            assert outbox.counts()[0] == 5
+            await anyio.sleep(20 * MINUTE)
+
+        assert outbox.counts()[0] == 2
+        assert [(delivery.sink, delivery.state) for delivery in outbox.deliveries()] == [("audit", "pending")] * 2
+
+    async def test_erase_deleted(self, dispatching, append, outbox):
+        """Once a deleted user's events are delivered their payloads go, and the skeletons stay."""
+        append(2, user_id="u1")
+        append(1, user_id="u2")
+        append(1, user_id="u1", event_type="user.deleted")
+
+        async with dispatching(Place(), keeping=Keeping(erase_deleted=True)):
+            await anyio.sleep(5 * MINUTE)
+
+        assert [(event.user_id, event.body is None) for event in outbox.events()] == [
+            ("u1", True),
+            ("u1", True),
+            ("u2", False),
+            ("u1", True),
+        ]
