@@ -56,9 +56,9 @@ def call(outbox, make_plugins):
         atexit.unregister(emitter.stop)
         implementation = rebind(Implementation(), recipe_that_notes(told), "function", emitter)
         assert asyncio.run(implementation.begin()) == "done"
-        counts = emitter.ledger.peek()
         emitter.stop()
-        return [Event.from_bytes(stored.body).type for stored in outbox.events(limit=10)], dict(counts)
+        counts = {LedgerKey(line.reason, line.subject, line.event_type): line.count for line in outbox.ledger()}
+        return [Event.from_bytes(stored.body).type for stored in outbox.events(limit=10)], counts
 
     return call
 

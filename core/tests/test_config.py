@@ -10,21 +10,29 @@ from hypothesis import strategies as st
 from pydantic import BaseModel, SecretStr, field_validator
 
 from supertokens_events import hookimpl
-from supertokens_events.config import CONFIG_VARIABLE, ConfigurationError, find_file, load_file, load_settings
+from supertokens_events.config import (
+    CONFIG_VARIABLE,
+    ConfigurationError,
+    Stamp,
+    find_file,
+    load_file,
+    load_settings,
+    stamp,
+)
 from supertokens_events.plugins import load_plugins
 from supertokens_events.retry import Duration, RetryPolicy
 from supertokens_events.sink import SinkSettings
 from supertokens_events.testing import RecordingSink
 
 
-class Rate(SinkSettings):
-    per_second: int = 10
+class Flock(SinkSettings):
+    pigeons: int = 10
 
 
 class PigeonSettings(SinkSettings):
     url: str
     secret: SecretStr
-    rate: Rate = Rate()
+    flock: Flock = Flock()
     timeout: Duration = 20.0
 
     @field_validator("secret")
@@ -40,6 +48,22 @@ class Pigeon(RecordingSink):
     type = "pigeon"
     Settings = PigeonSettings
     retry = RetryPolicy(schedule=(1, 2, 3))
+
+
+class Snail(Pigeon):
+    """A sink type that takes one call at a time."""
+
+    type = "snail"
+    concurrency = 1
+
+
+class Greedy(RecordingSink):
+    """A sink type with a key that every sink has."""
+
+    type = "greedy"
+
+    class Settings(SinkSettings):
+        rate: int = 5
 
 
 class Crooked(RecordingSink):
@@ -59,7 +83,7 @@ class Crooked(RecordingSink):
 class Aviary:
     @hookimpl
     def register_sink_types(self):
-        return [Pigeon, Crooked]
+        return [Pigeon, Snail, Crooked, Greedy]
 
 
 PLUGINS = load_plugins([Aviary()], disable="*")
@@ -72,6 +96,10 @@ source = "https://api.example.com"
 url = "sqlite:events.db"
 durability = "full"
 append_timeout = "500ms"
+max_size = "500MB"
+when_full = "drop_oldest_done"
+erase_on_user_deleted = true
+retention = { events = "1d", deliveries = "12h", dead = "forever", attempts = 60, ledger = "365d" }
 
 [capture]
 events = ["@default", "session.refreshed"]
@@ -80,6 +108,7 @@ context = ["ip", "user_agent"]
 [dispatcher]
 run = "off"
 poll_interval = 2
+concurrency = 20
 
 [sinks.crm]
 type = "pigeon"
@@ -88,9 +117,20 @@ tenants = ["public"]
 enabled = true
 url = "https://crm.example.com/hooks"
 secret = "whsec_0123456789"
-rate = { per_second = 5 }
+flock = { pigeons = 5 }
+ordering = "user"
+concurrency = 3
+rate = "90/m"
 retry = { schedule = ["5s", "1m"], jitter = 0.1, max_retry_after = "2h" }
+
+[sinks.crm.where]
+tenant_id = ["public", "t1"]
+actor.type = { not = "system" }
+"data.login_method.recipe_id" = "emailpassword"
 """
+
+
+BARE = {"type": "pigeon", "events": ["*"], "url": "https://crm.example.com", "secret": "whsec_0123456789"}
 
 
 def valid():
@@ -131,19 +171,39 @@ class TestValid:
         loaded = load(valid())
 
         assert loaded.app.source == "https://api.example.com"
-        assert (loaded.outbox.url, loaded.outbox.append_timeout) == ("sqlite:events.db", 0.5)
+        outbox = loaded.outbox
+        assert (outbox.url.get_secret_value(), outbox.append_timeout) == ("sqlite:events.db", 0.5)
+        assert (outbox.max_size, outbox.when_full, outbox.erase_on_user_deleted) == (
+            500_000_000,
+            "drop_oldest_done",
+            True,
+        )
+        assert outbox.retention.model_dump() == {
+            "events": 86400,
+            "deliveries": 43200,
+            "dead": None,
+            "attempts": 60,
+            "ledger": 365 * 86400,
+        }
         assert (loaded.dispatcher.run, loaded.dispatcher.poll_interval) == ("off", 2)
         crm = loaded.sinks["crm"]
-        assert (crm.enabled, crm.sink_type, crm.settings.rate.per_second) == (True, Pigeon, 5)
+        assert (crm.enabled, crm.sink_type, crm.settings.flock.pigeons) == (True, Pigeon, 5)
         assert crm.subscription.matches("user.created", "public")
         assert not crm.subscription.matches("user.sign_in.failed", "public")
         assert not crm.subscription.matches("user.created", "t1")
+        assert crm.subscription.where.hold(
+            {"tenant_id": "t1", "actor": {"type": "user"}, "data": {"login_method": {"recipe_id": "emailpassword"}}}
+        )
+        assert not crm.subscription.where.hold({"tenant_id": "t1", "actor": {"type": "system"}, "data": {}})
 
     def test_empty(self):
         """Every key has a default: an empty file stores the default events in a file beside it, and sends them nowhere."""
         loaded = load({})
 
-        assert loaded.outbox.url == "sqlite:supertokens-events.db"
+        assert loaded.outbox.url.get_secret_value() == "sqlite:supertokens-events.db"
+        assert (loaded.outbox.max_size, loaded.outbox.when_full) == (None, "refuse")
+        days = [age and age / 86400 for age in loaded.outbox.retention.model_dump().values()]
+        assert days == [90, 30, 90, 30, None]
         assert (loaded.outbox.append_timeout, loaded.dispatcher.run, dict(loaded.sinks)) == (1, "thread", {})
 
     def test_default_events(self):
@@ -161,6 +221,36 @@ class TestValid:
 
         assert (sink.name, sink.settings.url) == ("crm", "https://crm.example.com/hooks")
         assert (sink.retry.schedule, sink.retry.max_retry_after) == ((5, 60), 7200)
+        assert (sink.concurrency, sink.rate) == (3, 1.5)
+
+    def test_the_types_own_stay(self):
+        """Where neither the sink's table nor [dispatcher] says, a sink type's own concurrency and rate stay."""
+        sink = load({"sinks": {"crm": BARE}}).sinks["crm"].build()
+
+        assert (sink.concurrency, sink.rate) == (Pigeon.concurrency, None)
+
+    @pytest.mark.parametrize(("sink_type", "concurrency"), [("pigeon", 20), ("snail", 1)])
+    def test_usual_concurrency(self, sink_type, concurrency):
+        """[dispatcher] says it for all sinks whose type does not say that it needs another."""
+        document = {"dispatcher": {"concurrency": 20}, "sinks": {"crm": BARE | {"type": sink_type}}}
+
+        assert load(document).sinks["crm"].build().concurrency == concurrency
+
+    def test_builds_like(self):
+        """Two configurations of a sink are alike when its sink would be: what it subscribes to may differ."""
+        crm = load(valid()).sinks["crm"]
+        alike = [("events", ["*"]), ("tenants", ["t1"]), ("where", {}), ("enabled", False)]
+        other = [
+            ("ordering", "none"),
+            ("url", "https://x"),
+            ("secret", "whsec_other"),
+            ("rate", "1/s"),
+            ("concurrency", 1),
+            ("retry", {}),
+        ]
+
+        assert all(crm.builds_like(load(changed(f"sinks.crm.{key}", value)).sinks["crm"]) for key, value in alike)
+        assert not any(crm.builds_like(load(changed(f"sinks.crm.{key}", value)).sinks["crm"]) for key, value in other)
 
     def test_partial_retry(self):
         """What a sink's 'retry' leaves out is the sink type's own."""
@@ -186,6 +276,24 @@ class TestErrors:
             ("outbox.durability", "some", "outbox.durability: input should be 'normal' or 'full'"),
             ("outbox.append_timeout", "soon", "outbox.append_timeout: expected a duration such as '500ms'"),
             ("outbox.append_timeout", 10**400, "outbox.append_timeout: expected a duration"),
+            ("outbox.max_size", "500 bytes", "outbox.max_size: expected a size such as '500MB' or '2GiB', got '500 bytes'"),
+            ("outbox.max_size", "9" * 400 + "B", "outbox.max_size: expected a size such as"),
+            ("outbox.max_size", 0, "outbox.max_size: expected a size such as"),
+            ("outbox.when_full", "drop", "outbox.when_full: input should be 'refuse' or 'drop_oldest_done'"),
+            ("outbox.retention", {"event": "1d"}, "outbox.retention.event: unknown key, did you mean 'events'?; known keys"),
+            ("outbox.retention", {"dead": "never"}, "outbox.retention.dead: expected a duration such as '12h' or '90d', or"),
+            ("outbox.retention", "1d", "outbox.retention: expected a table"),
+            ("dispatcher.concurrency", 0, "dispatcher.concurrency: input should be greater than or equal to 1"),
+            ("sinks.crm.concurrency", 1001, "sinks.crm.concurrency: input should be less than or equal to 1000"),
+            ("sinks.crm.concurrency", True, "sinks.crm.concurrency: input should be a valid integer"),
+            ("sinks.crm.ordering", "tenant", "sinks.crm.ordering: input should be 'none' or 'user'"),
+            ("sinks.crm.rate", "10 per second", "sinks.crm.rate: expected a rate such as '10/s', '60/m' or '1000/h', got"),
+            ("sinks.crm.rate", 10, "sinks.crm.rate: expected a rate such as"),
+            ("sinks.crm.rate", "0/s", "sinks.crm.rate: expected a rate such as"),
+            ("sinks.crm.where", [], "sinks.crm.where: expected a table, such as { key = value }"),
+            ("sinks.crm.where", {"tenant": "t1"}, "sinks.crm.where.tenant: an event has no field 'tenant', did you mean 'ten"),
+            ("sinks.crm.where", {"data.x": {"eq": 1}}, "sinks.crm.where.data.x.eq: unknown operator"),
+            ("sinks.crm.where", {"data": {"x": {"env": "UNSET"}}}, "sinks.crm.where.data.x: the environment variable UNSET"),
             ("capture.events", ["user..x"], "capture.events: 'user..x' is not an event pattern"),
             ("capture.events", "user.*", "capture.events: expected a list, in square brackets"),
             ("capture.context", ["ipp"], "capture.context.0: input should be 'ip'"),
@@ -199,8 +307,8 @@ class TestErrors:
             ("sinks.crm.events", [], "sinks.crm.events: must not be empty"),
             ("sinks.crm.events", ["@default"], "sinks.crm.events: '@default' is not an event pattern"),
             ("sinks.crm.evnts", ["*"], "sinks.crm.evnts: unknown key, did you mean 'events'?; known keys: url, secret"),
-            ("sinks.crm.rate", {"per_secnd": 1}, "sinks.crm.rate.per_secnd: unknown key, did you mean 'per_second'?"),
-            ("sinks.crm.rate", {"events": 1}, "sinks.crm.rate.events: unknown key; known keys: per_second"),
+            ("sinks.crm.flock", {"pigeos": 1}, "sinks.crm.flock.pigeos: unknown key, did you mean 'pigeons'?"),
+            ("sinks.crm.flock", {"events": 1}, "sinks.crm.flock.events: unknown key; known keys: pigeons"),
             ("sinks.crm.retry", {"jitter": 2}, "sinks.crm.retry.jitter: input should be less than or equal to 1"),
             ("sinks.crm.retry", {"schedule": ["5 weeks"]}, "sinks.crm.retry.schedule.0: expected a duration"),
             ("sinks.crm.retry", {"attempts": 3}, "sinks.crm.retry.attempts: unknown key; known keys: schedule"),
@@ -235,6 +343,15 @@ class TestErrors:
 
         assert keys == ["dispatch", "outbox.durability", "sinks.crm.events", "sinks.crm.url", "sinks.crm.secret"]
 
+    def test_every_condition(self):
+        """All that is wrong in a sink's conditions is told, key by key."""
+        told = problems(
+            changed("sinks.crm.where", {"user_id.x": 1, "data.x": {"gt": "soon"}, "context.ip": {"cidr": 5}})
+        )
+
+        keys = [problem.split(": ")[1] for problem in told]
+        assert keys == [f"sinks.crm.where.{key}" for key in ("user_id.x", "data.x.gt", "context.ip.cidr")]
+
     def test_a_type_that_could_not_be_loaded(self):
         """While a plugin fails to load, a sink of an unknown type is kept: its deliveries wait, nothing is refused."""
         plugins = copy.copy(PLUGINS)
@@ -254,6 +371,14 @@ class TestErrors:
 
         with pytest.raises(ConfigurationError, match="the plugin 'falcon' is turned off by SUPERTOKENS_EVENTS_DISABLE"):
             load_settings(changed("sinks.crm.type", "falcon"), plugins)
+
+    def test_a_key_that_is_taken(self):
+        """A sink type whose own key is one that every sink has would never get it: that is told."""
+        (told,) = problems({"sinks": {"x": {"type": "greedy", "events": ["*"]}}})
+
+        assert told == (
+            "supertokens-events.toml: sinks.x.type: this sink type has a key 'rate', as every sink has; that is a bug in it"
+        )
 
     def test_a_bug_in_a_sink_type(self):
         """A sink type whose settings raise is told by file, key and place, without the value."""
@@ -352,6 +477,15 @@ class TestReferences:
         assert crm.secret.get_secret_value() == "from the environment"
         assert crm.url == "https://from.file"
 
+    def test_in_conditions(self, monkeypatch):
+        """A condition's value may come from the environment; a field that is called 'env' is a field."""
+        monkeypatch.setenv("TENANT", "t1")
+        where = {"tenant_id": {"env": "TENANT"}, "data": {"env": "staging"}}
+
+        loaded = load(changed("sinks.crm.where", where)).sinks["crm"].subscription.where
+
+        assert loaded.hold({"tenant_id": "t1", "data": {"env": "staging"}})
+
     @pytest.mark.parametrize("kind", ["env", "file"])
     def test_a_sink_type_that_repeats_the_value(self, monkeypatch, tmp_path, kind):
         """A secret is blanked even where the sink type's own sentence has it."""
@@ -384,6 +518,15 @@ class TestReferences:
 
         assert "p4ssw0rd" not in repr(loaded)
 
+    def test_password_of_the_outbox(self, monkeypatch):
+        """Nor the password in the outbox's URL, whether it stands in the file or in the environment."""
+        url = "postgresql://app:p4ssw0rd@db/events"
+        monkeypatch.setenv("OUTBOX_URL", url)
+
+        for loaded in (load(changed("outbox.url", url)), load(changed("outbox.url", {"env": "OUTBOX_URL"}))):
+            assert loaded.outbox.url.get_secret_value() == url
+            assert "p4ssw0rd" not in f"{loaded!r} {loaded.outbox} {loaded.outbox.model_dump_json()}"
+
 
 class TestFile:
     def test_where(self, monkeypatch):
@@ -401,6 +544,20 @@ class TestFile:
 
         assert (loaded.file, loaded.folder) == (str(tmp_path / "events.toml"), tmp_path)
         assert list(loaded.sinks) == ["crm"]
+
+    def test_files(self, tmp_path):
+        """It is known which files were read, and how they were: also when they could not be used."""
+        path, secret = tmp_path / "events.toml", tmp_path / "secret"
+        path.write_text(VALID.replace('"whsec_0123456789"', '{ file = "secret" }'))
+
+        with pytest.raises(ConfigurationError) as raised:
+            load_file(path, PLUGINS)
+        secret.write_text("whsec_0123456789")
+        loaded = load_file(path, PLUGINS, name="mine")
+
+        assert (loaded.file, loaded.path) == ("mine", path)
+        assert loaded.files == {path: stamp(path), secret: stamp(secret)}
+        assert raised.value.files == {path: stamp(path), secret: Stamp()}
 
     @pytest.mark.parametrize(
         ("content", "problem"),

@@ -15,12 +15,12 @@ from contextlib import contextmanager
 
 import pytest
 
-from supertokens_events import emit, hookimpl
-from supertokens_events.emit import Emitter, Route
+from supertokens_events import hookimpl
+from supertokens_events.emit import Emitter, Plan, Route
 from supertokens_events.event import Context
 from supertokens_events.ledger import LedgerKey, Reason
-from supertokens_events.outbox import DeliveryState, OutboxError, SqliteOutbox
-from supertokens_events.subscription import Patterns, Subscription
+from supertokens_events.outbox import DeliveryState, OutboxError, OutboxFull, SqliteOutbox
+from supertokens_events.subscription import Conditions, Patterns, Subscription
 from supertokens_events.testing import sample_event
 
 # That a process with threads forks is part of what is tested.
@@ -179,6 +179,50 @@ class TestWho:
 
         assert [(d.sink, d.state) for d in outbox.deliveries()] == [("crm", "pending"), ("audit", "pending")]
 
+    def test_conditions(self, make_emitter, outbox):
+        """Conditions are about the event as it is stored: enriched, and without the context that is not kept."""
+
+        class Geo:
+            @hookimpl
+            def enrich_event(self, event):
+                return {"country": "fr", "user_agent": "curl"}
+
+        wheres = {
+            "french": {"context.country": "fr"},
+            "german": {"context.country": "de"},
+            "agent": {"context.user_agent": {"exists": True}},
+            "digits": {"data.big": {"gt": 10}},
+        }
+        routes = [Route(name, Subscription(Patterns(["*"]), (), Conditions(where))) for name, where in wheres.items()]
+
+        emit_one(make_emitter(Geo(), routes=routes, context_fields=["ip"]), data={"big": 10**4000})
+
+        assert [d.sink for d in outbox.deliveries()] == ["french", "digits"]
+
+    def test_no_conditions(self, make_emitter, outbox, monkeypatch):
+        """Without conditions nothing is parsed; nor for a sink that does not want the type."""
+        routes = [CRM, Route("other", Subscription(Patterns(["session.*"]), (), Conditions({"data.x": 1})))]
+        monkeypatch.setattr("supertokens_events.emit.routing.json.loads", None)
+
+        emit_one(make_emitter(routes=routes))
+
+        assert [d.sink for d in outbox.deliveries()] == ["crm"]
+
+    def test_order(self, make_emitter, tmp_path):
+        """A sink that gets each user's events in order has deliveries with the user as their key."""
+        keys = {}
+
+        class Keys(SqliteOutbox):
+            def append(self, entries):
+                keys.update({(e.event.user_id, d.sink): d.ordering_key for e in entries for d in e.deliveries})
+                return super().append(entries)
+
+        emitter = make_emitter(outbox=Keys(tmp_path / "other.db"), routes=[CRM, Route("log", everything, ordered=True)])
+        emitter.emit_sync([sample_event(user_id=user) for user in ("u1", None)])
+
+        assert keys == {("u1", "crm"): None, ("u1", "log"): "u1", (None, "crm"): None, (None, "log"): None}
+        emitter.outbox.close()
+
     def test_a_sink_that_is_off(self, make_emitter, outbox):
         """For a sink that is turned off the delivery is kept as skipped, with the reason."""
         emit_one(make_emitter(routes=[Route("crm", everything, enabled=False)]))
@@ -195,6 +239,73 @@ class TestWho:
 
         assert outbox.counts()[0] == 0
         assert counted(outbox) == {LedgerKey(Reason.CAPTURE_OFF, "", "session.created"): 2}
+
+    def test_counts_without_events(self, make_emitter, outbox, monkeypatch):
+        """Counts are stored after a while though no event is; meanwhile nothing is asked over and over."""
+        monkeypatch.setattr("supertokens_events.emit.writer._COUNTS_WAIT", 0.2)
+        emitter = make_emitter(captured=("*", "!session.*"))
+
+        emitter.emit_sync([sample_event("session.created")])
+        emitter.emit_sync([sample_event("session.created")])
+        until(lambda: counted(outbox) == {LedgerKey(Reason.CAPTURE_OFF, "", "session.created"): 2})
+        emitter.ledger.count(Reason.CAPTURE_FAILED, subject="sign_in")
+
+        until(lambda: LedgerKey(Reason.CAPTURE_FAILED, "sign_in", "") in counted(outbox))
+
+    def test_counts_that_cannot_be_stored(self, make_emitter, outbox, locked, monkeypatch):
+        """While the outbox is locked, counts wait for it."""
+        monkeypatch.setattr("supertokens_events.emit.writer._COUNTS_WAIT", 0.05)
+        emitter = make_emitter(captured=("*", "!session.*"))
+
+        with locked():
+            emitter.emit_sync([sample_event("session.created")])
+            time.sleep(0.3)
+
+        until(lambda: counted(outbox) == {LedgerKey(Reason.CAPTURE_OFF, "", "session.created"): 1})
+
+    def test_replace(self, make_emitter, outbox):
+        """A new plan holds from the next event on."""
+        emitter = make_emitter(captured=("user.*",))
+        emitter.emit_sync([sample_event(), sample_event("session.created")])
+
+        emitter.replace(Plan([Route("audit", everything)], Patterns(["session.*"]), source="https://new"))
+        emitter.emit_sync([sample_event(), sample_event("session.created")])
+
+        assert [(d.event_type, d.sink) for d in outbox.deliveries()] == [
+            ("user.created", "crm"),
+            ("session.created", "audit"),
+        ]
+        assert emitter.source == "https://new"
+        assert emitter.wants("session.created")
+
+    def test_configuration(self, make_emitter, outbox):
+        """The configuration is looked at before events are stored; when a look is due, also for those not captured so far."""
+
+        class Changing:
+            due = True
+
+            def look(self):
+                emitter.replace(Plan([CRM], Patterns(["*"])))
+
+        emitter = make_emitter(captured=("user.*",), configuration=Changing())
+
+        assert emit_one(emitter, event_type="session.created").sequence == 1
+
+    def test_configuration_in_trouble(self, make_emitter, outbox, locked):
+        """While events wait for the outbox, those that are not captured do not join them to have the configuration looked at."""
+
+        class Unchanged:
+            due = True
+
+            def look(self):
+                pass
+
+        emitter = make_emitter(captured=("user.*",), configuration=Unchanged(), append_timeout=0.05)
+
+        with locked():
+            emit_one(emitter)
+            (future,) = emitter.submit([sample_event("session.created")])
+            assert future.done()
 
     def test_wants(self, make_emitter):
         """An event is worth a read of the core when it would be stored and somebody would get it."""
@@ -213,6 +324,16 @@ class TestWho:
 
         assert [alone.wants(name) for name in types] == [True, False, False]
         assert [listening.wants(name) for name in types] == [True, False, True]
+
+    def test_always_wanted(self, make_emitter):
+        """What somebody reads who is no sink is wanted too, if it is stored."""
+        emitter = make_emitter(routes=[], captured=("*", "!user.signed_in"), always_wanted=Patterns(["user.*"]))
+
+        assert [emitter.wants(name) for name in ("user.created", "user.signed_in", "session.created")] == [
+            True,
+            False,
+            False,
+        ]
 
     def test_context_fields(self, make_emitter, outbox):
         """Context fields that are not asked for are not stored; what a plugin added stays."""
@@ -418,6 +539,117 @@ class TestHooks:
         assert Reason.LATE not in {key.reason for key in emitter.ledger.peek() | counted(outbox)}
 
 
+class Hangs:
+    """A plugin whose hooks hang for the user 'slow' until they are let go."""
+
+    def __init__(self, hook):
+        self.calls = []
+        self.let_go = threading.Event()
+
+        @hookimpl
+        def hang(event):
+            self.calls.append(event.user_id)
+            if event.user_id == "slow":
+                self.let_go.wait(30)
+
+        setattr(self, hook, hang)
+
+
+class TestHang:
+    @pytest.fixture
+    def hangs(self):
+        made = []
+
+        def make(hook):
+            made.append(Hangs(hook))
+            return made[-1]
+
+        yield make
+        for plugin in made:
+            plugin.let_go.set()
+
+    @pytest.fixture(autouse=True)
+    def impatient(self, monkeypatch):
+        monkeypatch.setattr("supertokens_events.emit.emitter._LEAST_HOOK_LIMIT", 0.2)
+        monkeypatch.setattr("supertokens_events.emit.emitter._HOOK_LIMIT", 0)
+
+    @pytest.mark.parametrize("hook", ["enrich_event", "filter_event", "event_emitted"])
+    def test_others_go_on(self, make_emitter, outbox, logged, hangs, hook):
+        """A hook that does not return holds up nothing for longer than the limit, and costs no event; each is stored once."""
+        plugin = hangs(hook)
+        emitter = make_emitter(plugin, append_timeout=10)
+
+        stored = emitter.emit_sync([sample_event(user_id=user) for user in ("before", "slow", "after")])
+        later = emit_one(emitter, user_id="later")
+
+        assert [event.user_id for event in [*stored, later]] == ["before", "slow", "after", "later"]
+        until(lambda: f"plugin='Hangs#1' hook='{hook}'" in logged())
+        plugin.let_go.set()
+        until(lambda: "its hooks are called again" in logged())
+        assert emit_one(emitter, user_id="at last").sequence == 5
+        until(lambda: "at last" in plugin.calls)
+        emitter.stop()
+        assert [event.user_id for event in outbox.events()] == ["before", "slow", "after", "later", "at last"]
+
+    def test_counted(self, make_emitter, outbox, hangs):
+        """What goes on without the plugin is counted, each event."""
+        plugin = hangs("enrich_event")
+        emitter = make_emitter(plugin, append_timeout=10)
+
+        emitter.emit_sync([sample_event(user_id=user) for user in ("slow", "after")])
+        emitter.stop()
+
+        assert counted(outbox) == {LedgerKey(Reason.HOOK_HUNG, "Hangs#1", "user.created"): 2}
+        assert plugin.calls == ["slow"]
+
+    def test_filter(self, make_emitter, outbox, hangs):
+        """While a filter hangs, nobody can say what it would have dropped: deliveries are held."""
+        emit_one(make_emitter(hangs("filter_event"), append_timeout=10), user_id="slow")
+
+        (delivery,) = outbox.deliveries()
+        assert (delivery.state, delivery.reason) == (
+            "dead",
+            "held: filter_event of the plugin 'Hangs#1' was not asked: a hook of the plugin hangs",
+        )
+
+    def test_other_plugins(self, make_emitter, outbox, hangs):
+        """The hooks of other plugins are called."""
+        told = []
+
+        class Listener:
+            @hookimpl
+            def event_emitted(self, event):
+                told.append(event.user_id)
+
+        emitter = make_emitter(Listener(), hangs("event_emitted"), append_timeout=10)
+        emitter.emit_sync([sample_event(user_id=user) for user in ("slow", "after")])
+        emit_one(emitter, user_id="later")
+
+        until(lambda: "later" in told)
+        assert told[-2:] == ["after", "later"]
+
+    def test_stop(self, make_emitter, outbox, hangs):
+        """stop() stores what waits behind a hook that hangs, if it has the time."""
+        emitter = make_emitter(hangs("enrich_event"), append_timeout=0.05)
+
+        emitter.submit([sample_event(user_id=user) for user in ("slow", "after")])
+        emitter.stop(10)
+
+        assert [event.user_id for event in outbox.events()] == ["slow", "after"]
+
+    def test_fork(self, make_emitter, outbox, in_child, hangs):
+        """A hook that hangs in the parent does not in the child."""
+        plugin = hangs("enrich_event")
+        emitter = make_emitter(plugin, append_timeout=10)
+        emit_one(emitter, user_id="slow")
+
+        def child():
+            emit_one(emitter, user_id="child")
+            return plugin.calls
+
+        assert in_child(child) == "['slow', 'child']"
+
+
 class TestTrouble:
     @pytest.mark.anyio
     async def test_late(self, make_emitter, outbox, locked, logged):
@@ -483,6 +715,24 @@ class TestTrouble:
         assert counted(emitter.outbox) == {LedgerKey(Reason.LOST, "", "user.created"): 1}
         emitter.outbox.close()
 
+    def test_full(self, make_emitter, tmp_path, logged):
+        """A full outbox refuses: each event is counted, and the log gets a line now and then, not one for each."""
+
+        class Full(SqliteOutbox):
+            def append(self, entries):
+                raise OutboxFull("the outbox events.db has reached its max_size of 1 MB")
+
+        emitter = make_emitter(outbox=Full(tmp_path / "other.db"))
+
+        for _ in range(3):
+            assert emitter.emit_sync([sample_event(), sample_event()]) == [None, None]
+
+        assert logged().count("the outbox is full") == 1
+        assert "events=2 error='the outbox events.db has reached its max_size of 1 MB'" in logged()
+        emitter.stop()
+        assert counted(emitter.outbox) == {LedgerKey(Reason.REFUSED, "", "user.created"): 6}
+        emitter.outbox.close()
+
     @pytest.mark.parametrize("error", [OutboxError("refused"), KeyError(SECRET)], ids=repr)
     def test_one_bad_event(self, make_emitter, tmp_path, logged, error):
         """One event that the store does not take costs none of those that were to be stored with it."""
@@ -505,7 +755,7 @@ class TestTrouble:
 
     def test_too_many(self, make_emitter, outbox, locked, monkeypatch, logged):
         """When too many events wait, the newest are lost at once, counted and told; those that wait are stored."""
-        monkeypatch.setattr(emit, "_MAX_WAITING", 3)
+        monkeypatch.setattr("supertokens_events.emit.emitter._MAX_WAITING", 3)
         emitter = make_emitter()
 
         with locked():

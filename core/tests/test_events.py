@@ -13,7 +13,7 @@ from supertokens_events import Event, Events, hookimpl
 from supertokens_events.catalog import EventData
 from supertokens_events.config import CONFIG_VARIABLE, ConfigurationError
 from supertokens_events.event import Actor
-from supertokens_events.outbox import DeliveryState
+from supertokens_events.outbox import DeliveryState, Retention
 from supertokens_events.plugins import DISABLE_VARIABLE
 from supertokens_events.sink import Delivered, Sink
 
@@ -88,6 +88,13 @@ def make_events(tmp_path, inbox):
     yield make
     for events in made:
         events.stop()
+
+
+def _made(events):
+    async def make():
+        return events.dispatcher()
+
+    return make
 
 
 def until(condition):
@@ -273,8 +280,82 @@ class TestSinks:
         assert events.emit_sync("app.said").sequence == 2
         until(lambda: len(inbox.received) == 2)
 
+    @pytest.mark.parametrize("timeout", [0.5, 2.0])
+    def test_stop_in_time(self, make_events, timeout):
+        """Whatever hangs, hook, delivery or sink, keeps stop() no longer than it was told: that is for all of them together."""
+        let_go = threading.Event()
+
+        class Tar(Sink):
+            type = "tar"
+
+            async def deliver(self, deliveries):
+                await anyio.sleep_forever()
+
+            async def close(self):
+                await anyio.sleep_forever()
+
+        class Plugin:
+            @hookimpl
+            def register_sink_types(self):
+                return [Tar]
+
+            @hookimpl
+            def event_emitted(self, event):
+                let_go.wait(30)
+
+        events = make_events(Plugin(), sinks={"tar": {"type": "tar", "events": ["*"]}})
+        events.emit_sync("app.said")
+        until(lambda: events.outbox.status()[0].due == 0)
+
+        start = time.monotonic()
+        events.stop(timeout)
+        took = time.monotonic() - start
+        let_go.set()
+
+        assert took < timeout + 0.5
+
+    def test_what_the_dispatcher_counts(self, make_events, inbox):
+        """What is counted while everything stops is stored too."""
+
+        class Rude:
+            @hookimpl
+            def delivery_settled(self, delivery, outcome):
+                raise ValueError
+
+        events = make_events(Rude())
+        events.emit_sync("app.said")
+        until(lambda: inbox.received)
+        events.stop()
+
+        assert [(count.reason, count.count) for count in events.outbox.ledger()] == [("listener_failed", 1)]
+
 
 class TestConfiguration:
+    def test_passed_on(self, tmp_path, inbox):
+        """What the tables say arrives where it works: in the outbox, in the sinks, in what is kept."""
+        sinks = {"crm": {"type": "inbox", "events": ["*"], "ordering": "user", "concurrency": 3, "rate": "30/m"}}
+        tables = {"url": f"sqlite://{tmp_path}/events.db", "retention": {"events": "1d"}, "erase_on_user_deleted": True}
+        events = Events.from_dict({"outbox": tables, "dispatcher": {"run": "off"}, "sinks": sinks}, plugins=[inbox])
+        dispatcher = anyio.run(_made(events))
+
+        (lane,) = dispatcher.lanes
+        assert (lane.sink.concurrency, lane.sink.rate) == (3, 0.5)
+        assert dispatcher._keeper._keeping.retention == Retention(86400, 30 * 86400, 90 * 86400, 30 * 86400, None)
+        assert dispatcher._keeper._keeping.erase_deleted
+        assert events.emitter.routes[0].ordered
+        events.stop()
+
+    def test_max_size(self, inbox, monkeypatch):
+        """The outbox is told how large it may grow, and what to do then."""
+        told = {}
+        monkeypatch.setattr(
+            "supertokens_events.events.open_outbox", lambda url, **options: told.update(options, url=url)
+        )
+
+        Events.from_dict({"outbox": {"url": "sqlite:x.db", "max_size": "1MB", "when_full": "drop_oldest_done"}})
+
+        assert (told["url"], told["max_size"], told["when_full"]) == ("sqlite:x.db", 1_000_000, "drop_oldest_done")
+
     def test_from_toml(self, tmp_path, inbox, monkeypatch):
         """A TOML file is found by path or by variable; a relative outbox lies beside it."""
         (tmp_path / "mine.toml").write_text(

@@ -5,19 +5,22 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from pydantic import ValidationError
 
 from supertokens_events.config import ConfigurationError, Settings, SinkConfig, find_file, load_file, load_settings
-from supertokens_events.emit import Emitter, Route
+from supertokens_events.emit import Emitter, Plan, Route
 from supertokens_events.event import Actor, Event
 from supertokens_events.ledger import Ledger, Reason
 from supertokens_events.log import describe_exception, get_logger
-from supertokens_events.outbox import Outbox, open_outbox
+from supertokens_events.outbox import Outbox, Retention, open_outbox
 from supertokens_events.plugins import Plugins, load_plugins
+from supertokens_events.reload import Reloader
 from supertokens_events.sink import Sink
 
 if TYPE_CHECKING:
@@ -25,9 +28,11 @@ if TYPE_CHECKING:
 
     from supertokens_events.dispatch import Dispatcher, DispatcherThread
 
-__all__ = ["Events"]
+__all__ = ["Events", "retention"]
 
 log = get_logger(__name__)
+
+_STORING = 0.5  # of the time to stop: what the outbox may take before the dispatcher gets the rest
 
 
 class Events:
@@ -41,18 +46,21 @@ class Events:
         self.plugins = plugins
         self.ledger = Ledger()
         self.outbox = _outbox(settings)
+        self._reloader = Reloader(settings, plugins, self._apply)
         self._thread = self._dispatcher_thread() if settings.dispatcher.run == "thread" else None
+        plan = _plan(settings, plugins)
         self.emitter = Emitter(
             self.outbox,
             plugins,
-            [Route(sink.name, sink.subscription, sink.enabled) for sink in settings.sinks.values()],
-            captured=settings.captured(plugins.catalog),
-            source=settings.app.source,
-            trusted_proxies=settings.capture.trusted_proxies,
+            plan.routes,
+            captured=plan.captured,
+            source=plan.source,
+            trusted_proxies=plan.trusted_proxies,
             append_timeout=settings.outbox.append_timeout,
             context_fields=settings.capture.context,
             ledger=self.ledger,
             stored=self._stored,
+            configuration=self._reloader,
         )
 
     @classmethod
@@ -169,25 +177,45 @@ class Events:
             self._thread.start()
 
     def stop(self, timeout: float = 10.0) -> None:
-        """Store what waits, finish deliveries in flight within ``timeout`` seconds, give the rest back. Safe to call
+        """Store what waits, finish deliveries in flight, give the rest back, all within ``timeout`` seconds. Safe to call
         twice.
         """
-        self.emitter.stop(timeout)
+        deadline = time.monotonic() + timeout
+        self.emitter.stop(timeout * _STORING if self._thread is not None else timeout)
         if self._thread is not None:
-            self._thread.stop(timeout)
+            self._thread.stop(max(0.0, deadline - time.monotonic()))
+            self.emitter.stop(max(0.0, deadline - time.monotonic()))  # what the dispatcher has counted
         self.outbox.close()
 
     def dispatcher(self) -> Dispatcher:
-        """A dispatcher over every sink that can deliver, for one event loop."""
+        """A dispatcher over every sink that can deliver, for one event loop. It follows the configuration's file."""
         from supertokens_events.dispatch import Dispatcher
+        from supertokens_events.dispatch.keeper import Keeping
 
-        enabled = (config for config in self.settings.sinks.values() if config.enabled)
-        sinks = [sink for config in enabled if (sink := self._build(config)) is not None]
+        supply = _Supply(self._reloader, lambda: self.settings, self._build)
         return Dispatcher(
-            sinks, self.outbox, self.plugins, self.ledger, poll_interval=self.settings.dispatcher.poll_interval
+            supply.sinks() or (),
+            self.outbox,
+            self.plugins,
+            self.ledger,
+            poll_interval=self.settings.dispatcher.poll_interval,
+            keeping=Keeping(retention(self.settings), self.settings.outbox.erase_on_user_deleted),
+            supply=supply,
         )
 
+    def _apply(self, new: Settings) -> None:
+        """Do by ``new`` from now on; the dispatcher asks for its sinks by itself."""
+        outbox, dispatcher = self.settings.outbox, self.settings.dispatcher
+        if new.outbox != outbox:
+            log.warning("[outbox] has changed; that needs a restart.", file=new.file)
+        if (new.dispatcher.run, new.dispatcher.poll_interval) != (dispatcher.run, dispatcher.poll_interval):
+            log.warning("[dispatcher] has changed; that needs a restart.", file=new.file)
+        self.settings = replace(new, outbox=outbox, dispatcher=dispatcher)
+        self.emitter.replace(_plan(new, self.plugins))
+        log.info("The configuration has changed and is applied.", file=new.file, sinks=list(new.sinks))
+
     def _build(self, config: SinkConfig) -> Sink[Any] | None:
+        """The sink of a configuration; ``None``, counted and logged, when it cannot be made."""
         try:
             return config.build()
         except Exception as error:
@@ -207,9 +235,67 @@ class Events:
             self._thread.wake()
 
 
+class _Supply:
+    """The sinks of one dispatcher, by the ``settings`` as they are now, each from ``build``."""
+
+    def __init__(
+        self,
+        reloader: Reloader,
+        settings: Callable[[], Settings],
+        build: Callable[[SinkConfig], Sink[Any] | None],
+    ) -> None:
+        self._reloader = reloader
+        self._settings = settings
+        self._build = build
+        self._seen: Settings | None = None
+        self._made: dict[str, tuple[SinkConfig, Sink[Any] | None]] = {}
+
+    def look(self) -> None:
+        """Look for a change."""
+        self._reloader.look()
+
+    def sinks(self) -> Sequence[Sink[Any]] | None:
+        """All that are turned on and can be made; ``None`` when nothing has changed since the last time."""
+        settings = self._settings()
+        if settings is self._seen:
+            return None
+        self._seen = settings
+        self._made = {config.name: self._sink(config) for config in settings.sinks.values() if config.enabled}
+        return [sink for _, sink in self._made.values() if sink is not None]
+
+    def _sink(self, config: SinkConfig) -> tuple[SinkConfig, Sink[Any] | None]:
+        before, sink = self._made.get(config.name, (None, None))
+        if before is None or sink is None or not config.builds_like(before):
+            sink = self._build(config)
+        return config, sink
+
+
+def retention(settings: Settings) -> Retention:
+    """``[outbox.retention]`` as the outbox takes it."""
+    return Retention(**settings.outbox.retention.model_dump())
+
+
+def _plan(settings: Settings, plugins: Plugins) -> Plan:
+    capture = settings.capture
+    return Plan(
+        tuple(Route(sink.name, sink.subscription, sink.enabled, sink.ordered) for sink in settings.sinks.values()),
+        settings.captured(plugins.catalog),
+        settings.app.source,
+        capture.trusted_proxies,
+        None if capture.context is None else frozenset(capture.context),
+    )
+
+
 def _outbox(settings: Settings) -> Outbox:
+    outbox = settings.outbox
     try:
-        return open_outbox(settings.outbox.url, folder=settings.folder, durability=settings.outbox.durability)
+        return open_outbox(
+            outbox.url.get_secret_value(),
+            folder=settings.folder,
+            durability=outbox.durability,
+            max_size=outbox.max_size,
+            when_full=outbox.when_full,
+        )
     except ValueError as error:
         raise ConfigurationError(f"{settings.file}: outbox.url: {error}") from None
 

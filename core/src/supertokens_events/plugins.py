@@ -9,7 +9,7 @@ from __future__ import annotations
 import difflib
 import inspect
 import os
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from importlib.metadata import EntryPoint, entry_points
 from typing import Any
@@ -21,7 +21,7 @@ from supertokens_events.catalog import Catalog, EventData, builtin_catalog
 from supertokens_events.log import get_logger
 from supertokens_events.sink import Sink
 
-__all__ = ["DISABLE_VARIABLE", "HookResult", "Plugin", "PluginError", "Plugins", "load_plugins"]
+__all__ = ["DISABLE_VARIABLE", "HookCall", "HookResult", "Plugin", "PluginError", "Plugins", "load_plugins"]
 
 DISABLE_VARIABLE = "SUPERTOKENS_EVENTS_DISABLE"
 
@@ -58,6 +58,25 @@ class HookResult:
     error: BaseException | None = None
 
 
+class HookCall:
+    """One plugin's hook, ready to be called."""
+
+    def __init__(self, implementation: pluggy.HookImpl, arguments: Mapping[str, Any]) -> None:
+        self.plugin = implementation.plugin_name
+        self._implementation = implementation
+        self._arguments = arguments
+
+    def __call__(self) -> HookResult:
+        implementation = self._implementation
+        try:
+            value = implementation.function(*(self._arguments[name] for name in implementation.argnames))
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:  # a hook that exits must not take the other plugins, or our thread, with it
+            return HookResult(self.plugin, error=error)
+        return HookResult(self.plugin, value)
+
+
 @dataclass
 class Plugins:
     """All plugins, loaded, failed and disabled, and what the loaded ones bring."""
@@ -74,16 +93,14 @@ class Plugins:
 
     def call(self, hook: str, /, **arguments: Any) -> Iterator[HookResult]:
         """Call every plugin's ``hook``, last registered first, one by one: what one raises does not stop the others."""
+        for call in self.calls(hook, **arguments):
+            yield call()
+
+    def calls(self, hook: str, /, **arguments: Any) -> Iterator[HookCall]:
+        """The same calls, to be made by who asks for them."""
         caller: pluggy.HookCaller = getattr(self.manager.hook, hook)
         for implementation in reversed(caller.get_hookimpls()):
-            try:
-                value = implementation.function(*(arguments[name] for name in implementation.argnames))
-            except KeyboardInterrupt:
-                raise
-            except BaseException as error:  # a hook that exits must not take the other plugins, or our thread, with it
-                yield HookResult(implementation.plugin_name, error=error)
-            else:
-                yield HookResult(implementation.plugin_name, value)
+            yield HookCall(implementation, arguments)
 
     def has(self, hook: str) -> bool:
         """Whether any plugin implements ``hook``."""

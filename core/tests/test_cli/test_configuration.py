@@ -429,3 +429,23 @@ def test_plugins_exits_1_when_one_failed(place):
     assert "a_module_that_is_missing" in plugins["broken"]["error"]
     assert plugins["box"]["error"] == ""
     assert "failed to load: ModuleNotFoundError" in place.run("plugins").stdout.replace("\n", " ")
+
+
+def test_check_shows_what_a_sink_asks_for(place, monkeypatch):
+    """Conditions, order and rate are shown as they are written; what a variable holds is not."""
+    monkeypatch.setenv("TENANT", SECRET)
+    text = """["user.*"]\nordering = "user"\nrate = "60/h"\nwhere = { "data.method" = ["a", "b"], context.ip.exists = true }"""
+    place.file.write_text(place.file.read_text().replace('["user.*"]', text))
+
+    printed = place.run("check").stdout
+    _, first, second, *_ = place.lines("check")
+
+    assert "where     data.method: a, b, context: ip: exists: true\n" in printed
+    assert "ordering  user\n" in printed
+    assert "rate      1 call a minute\n" in printed
+    assert (first["ordering"], first["rate"], second["ordering"], second["rate"]) == ("user", 60 / 3600, "none", None)
+    assert (second["where"], second["concurrency"]) == ({}, 10)
+
+    place.file.write_text(place.file.read_text().replace('["a", "b"]', '{ env = "TENANT" }'))
+    _, first, *_ = place.lines("check")
+    assert first["where"] == "from the environment variable TENANT"

@@ -8,6 +8,7 @@ import pty
 import re
 import signal
 import sqlite3
+import time
 
 import pytest
 
@@ -33,6 +34,26 @@ def until(process, sentence):
         if entry["event"].startswith(sentence):
             return entry
     raise AssertionError(f"the process ended without saying {sentence!r}")
+
+
+def test_dispatch_follows_the_file(place):
+    """A sink that is turned on in the file gets its deliveries from a dispatcher that runs already."""
+    process = place.start("dispatch")
+    until(process, "Dispatching.")
+
+    text = place.file.read_text()
+    place.file.write_text(text.replace("enabled = false", "enabled = tru"))
+    assert "sinks" not in until(process, "The configuration has changed and is wrong")
+    place.file.write_text(text.replace("enabled = false", "enabled = true"))
+    assert until(process, "The configuration has changed and is applied")["sinks"] == ["first", "second"]
+    place.run("send", "user.created", "--tenant-id", "acme", "--sink", "second")
+
+    deadline = time.monotonic() + 20
+    while not place.received("second") and time.monotonic() < deadline:
+        time.sleep(0.05)
+    process.terminate()
+    assert process.wait(20) == 0
+    assert len(place.received("second")) == 1
 
 
 # send
@@ -253,6 +274,7 @@ def test_an_outbox_that_goes_away_is_one_sentence(place, monkeypatch):
 
     place.file.write_text(place.file.read_text().replace("enabled = false", "enabled = true"))
     monkeypatch.setattr(SqliteOutbox, "claim", claim)
+    monkeypatch.setattr(SqliteOutbox, "look", claim)
 
     result = place.run("dispatch", "--until-empty")
 

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+import re
 import sqlite3
 import time
 from datetime import UTC, datetime, timedelta
 
 import pytest
+
+from supertokens_events.outbox import SqliteOutbox
 
 
 @pytest.fixture
@@ -51,6 +54,43 @@ def test_status_for_people(busy):
     assert lines[1].split()[:5] == ["first", "1", "0", "1", "1"]
     assert any(line.startswith("first failed last ") and line.endswith(": the box is locked") for line in lines)
     assert any(line.startswith("outbox: 3 events, ") for line in lines)
+
+
+@pytest.fixture
+def store(place):
+    """The outbox of the place, as a dispatcher has it."""
+    outbox = SqliteOutbox(place.folder / "events.db")
+    yield outbox
+    outbox.close()
+
+
+def test_status_of_a_sink_that_is_away(place, store):
+    """An open breaker is shown: since when, what the last probe said, when the next one is due; what a rate holds back too."""
+    place.file.write_text(place.file.read_text().replace('["user.*"]', '["user.*"]\nrate = "30/m"'))
+    place.run("send", "user.created")
+    store.open_breaker("first", failing_for=60.0, probe_in=10.0, reason="no answer")
+
+    first, *_ = place.lines("status")
+    said = place.run("status").stdout
+
+    assert (first["rate"], first["blocked"], first["breaker"]["reason"]) == (0.5, 0, "no answer")
+    assert [first["breaker"][name][-1] for name in ("open_since", "failing_since", "probe_at")] == ["Z", "Z", "Z"]
+    assert re.search(
+        r"first is away since 1 min ago: no answer\nits deliveries wait; the next probe is due in \d+ s", said
+    )
+    assert "first gets at most 30 calls a minute" in said
+
+
+def test_status_of_a_sink_in_order(place, store):
+    """Deliveries that wait for an earlier one of the same user are counted."""
+    place.file.write_text(place.file.read_text().replace('["user.*"]', '["user.*"]\nordering = "user"'))
+    for _ in range(3):
+        place.run("send", "user.created", "--user-id", "ada")
+
+    first, *_ = place.lines("status")
+
+    assert (first["pending"], first["blocked"], first["breaker"]) == (3, 2, None)
+    assert "first: 2 deliveries wait for an earlier one of the same user" in place.run("status").stdout
 
 
 def test_a_sink_that_is_gone_is_shown(busy):

@@ -11,7 +11,19 @@ from click.testing import CliRunner
 
 from supertokens_events.cli import cli
 
-COMMANDS = ["init", "check", "plugins", "catalog", "send", "dispatch", "status", "events", "deliveries"]
+COMMANDS = [
+    "init",
+    "check",
+    "plugins",
+    "catalog",
+    "send",
+    "dispatch",
+    "status",
+    "events",
+    "deliveries",
+    "prune",
+    "erase",
+]
 
 WITH_COMMANDS = """
     import click

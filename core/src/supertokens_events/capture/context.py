@@ -50,7 +50,11 @@ def context_of(request: Any, trusted_proxies: Sequence[Network] = ()) -> Context
 def current_context(trusted_proxies: Sequence[Network] = ()) -> Context:
     """Of the request being worked on, or empty."""
     scope = current_request()
-    return context_of(scope.request, trusted_proxies) if scope else Context()
+    if scope is None:
+        return Context()
+    if scope.context is None:
+        scope.context = context_of(scope.request, trusted_proxies)
+    return scope.context
 
 
 def _peer(request: Any) -> str | None:

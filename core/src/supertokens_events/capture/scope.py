@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 from weakref import WeakKeyDictionary
 
-from supertokens_events.event import Actor, Event, new_event_id
+from supertokens_events.event import Actor, Context, Event, new_event_id
 
 __all__ = [
     "Frame",
@@ -77,12 +77,13 @@ class Frame:
     root: Root
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class RequestScope:
-    """The HTTP request that the SDK is working on."""
+    """The HTTP request that the SDK is working on. ``context`` is what its events say of it, once one of them did."""
 
     request: Any
     correlation_id: str
+    context: Context | None = None
 
 
 _frames: ContextVar[tuple[Frame, ...]] = ContextVar("supertokens_events_frames", default=())

@@ -16,6 +16,7 @@ from supertokens_events.cli.output import (
     print_json,
     print_table,
     printable,
+    rate_in_words,
     size_in_words,
     span_in_words,
 )
@@ -150,6 +151,12 @@ def _sink_lines(facts: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     if facts["not_captured"]:
         yield "without", f"{', '.join(facts['not_captured'])} (not in [capture] events)"
     yield "tenants", ", ".join(facts["tenants"]) or "all"
+    if facts["where"]:
+        yield "where", _in_words(facts["where"])
+    if facts["ordering"] != "none":
+        yield "ordering", facts["ordering"]
+    if facts["rate"]:
+        yield "rate", rate_in_words(facts["rate"])
     yield "retry", _retry_in_words(facts["retry"])
     for key, value in facts["settings"].items():
         yield key, _in_words(value)

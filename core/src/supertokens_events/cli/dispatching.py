@@ -53,8 +53,6 @@ async def _stop_on_signal(
         stopping = True
         log.info("Stopping: what is in flight may finish.", signal=signum.name, seconds=_GRACE)
         dispatcher.stop(_GRACE)
-        for lane in dispatcher.lanes:
-            lane.stop()
         all_of_it.deadline = anyio.current_time() + _GRACE
 
 

@@ -84,7 +84,7 @@ def send(
         print_json({"id": event.id, "type": event.type, "sequence": stored.sequence, "deliveries": whither})
     else:
         click.echo(f"{event.id} {event.type}")
-        for line in [f"{delivery.sink}: {_state(delivery)}" for delivery in deliveries] or ["no sink wants it"]:
+        for line in [f"{delivery.sink}: {_state(delivery)}" for delivery in deliveries] or [_nobody(settings, sink)]:
             click.echo(printable(f"  {line}"))
 
 
@@ -110,10 +110,17 @@ def _state(delivery: StoredDelivery) -> str:
     return f"{state} ({delivery.reason})" if delivery.reason else state
 
 
+def _nobody(settings: Settings, sink: str | None) -> str:
+    if sink is not None and settings.sinks[sink].subscription.where is not None:
+        return f"{sink} does not want it: {settings.file}: sinks.{sink}.where does not hold for it"
+    return "no sink wants it"
+
+
 def _storing_only(settings: Settings) -> Settings:
     """The same line without a dispatcher in this process, and with time to store."""
     return replace(
         settings,
+        path=None,  # these settings are ours, and do not follow the file
         dispatcher=settings.dispatcher.model_copy(update={"run": "off"}),
         outbox=settings.outbox.model_copy(update={"append_timeout": _STORING}),
     )

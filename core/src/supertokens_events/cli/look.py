@@ -20,6 +20,7 @@ from supertokens_events.cli.output import (
     print_json,
     print_table,
     printable,
+    rate_in_words,
     size_in_words,
     time_in_words,
 )
@@ -86,13 +87,19 @@ def status(project: Project, *, as_json: bool) -> None:
     sinks = list(_with_configuration(found, project.settings.sinks))
     if as_json:
         for one, state in sinks:
-            facts = _in_iso(one._asdict(), "oldest", "last_success", "last_failure")
-            print_json({"kind": "sink", "configuration": state, **facts})
+            config = project.settings.sinks.get(one.sink)
+            print_json({"kind": "sink", "configuration": state, "rate": config and config.rate, **_sink_facts(one)})
         print_json({"kind": "outbox", "events": counts[0], "bytes": counts[1]})
         for count in ledger:
             print_json({"kind": "ledger", **_in_iso(asdict(count), "first_at", "last_at")})
     else:
-        _print_status(sinks, counts, ledger)
+        _print_status(sinks, counts, ledger, project.settings.sinks)
+
+
+def _sink_facts(one: SinkStatus) -> dict[str, Any]:
+    facts = _in_iso(one._asdict(), "oldest", "last_success", "last_failure")
+    breaker = one.breaker and _in_iso(one.breaker._asdict(), "open_since", "failing_since", "probe_at")
+    return {**facts, "breaker": breaker}
 
 
 def _with_configuration(
@@ -113,7 +120,12 @@ def _with_configuration(
         yield statuses.get(name, SinkStatus(name)), state
 
 
-def _print_status(sinks: list[tuple[SinkStatus, str]], counts: tuple[int, int], ledger: list[LedgerCount]) -> None:
+def _print_status(
+    sinks: list[tuple[SinkStatus, str]],
+    counts: tuple[int, int],
+    ledger: list[LedgerCount],
+    configured: Mapping[str, SinkConfig],
+) -> None:
     if sinks:
         print_table(
             ["sink", "pending", "due", "done", "dead", "oldest", "last success"],
@@ -122,13 +134,28 @@ def _print_status(sinks: list[tuple[SinkStatus, str]], counts: tuple[int, int], 
         )
     else:
         click.echo("There is no sink: events are stored and go nowhere.")
-    for one, _ in sinks:
-        if one.last_failure is not None:
-            click.echo(printable(f"\n{one.sink} failed last {time_in_words(one.last_failure)}: {one.last_reason}"))
+    for sentence in (sentence for one, _ in sinks for sentence in _remarks(one, configured.get(one.sink))):
+        click.echo(printable(f"\n{sentence}"))
     click.echo(f"\noutbox: {counted(counts[0], 'event')}, {size_in_words(counts[1])}")
     if ledger:
         click.echo()
         print_table(["ledger", "about", "event type", "count", "last"], map(_ledger_row, ledger))
+
+
+def _remarks(one: SinkStatus, config: SinkConfig | None) -> Iterator[str]:
+    breaker = one.breaker
+    if breaker is not None:
+        yield (
+            f"{one.sink} is away since {time_in_words(breaker.failing_since)}: {breaker.reason}\n"
+            f"its deliveries wait; the next probe is due {time_in_words(breaker.probe_at)}"
+        )
+    elif one.last_failure is not None:
+        yield f"{one.sink} failed last {time_in_words(one.last_failure)}: {one.last_reason}"
+    if one.blocked:
+        waiting = counted(one.blocked, "delivery waits", "deliveries wait")
+        yield f"{one.sink}: {waiting} for an earlier one of the same user"
+    if config is not None and config.rate is not None and one.due:
+        yield f"{one.sink} gets at most {rate_in_words(config.rate)}"
 
 
 def _sink_row(one: SinkStatus, state: str) -> tuple[str, ...]:

@@ -19,6 +19,7 @@ __all__ = [
     "print_json",
     "print_table",
     "printable",
+    "rate_in_words",
     "size_in_words",
     "span_in_words",
     "time_in_words",
@@ -93,6 +94,13 @@ def span_in_words(seconds: float) -> str:
         rest -= whole * size
         parts += [f"{round(whole, 3):g} {unit}"] if whole else []
     return " ".join(parts) or "0 s"
+
+
+def rate_in_words(rate: float) -> str:
+    """``10 calls a second``, ``30 calls a minute``: in the shortest span in which there are some."""
+    spans = (("second", 1), ("minute", 60), ("hour", 3600), ("day", 86400))
+    unit, seconds = next((span for span in spans if rate * span[1] >= 1), spans[-1])
+    return f"{rate * seconds:,g} {'call' if rate * seconds == 1 else 'calls'} a {unit}"
 
 
 def size_in_words(size: float) -> str:

@@ -19,13 +19,14 @@ __all__ = ["outbox_facts", "sink_facts"]
 def outbox_facts(settings: Settings, counts: tuple[int, int]) -> dict[str, Any]:
     """Where the outbox is and what is in it."""
     events, size = counts
-    url = _shown("url", settings.outbox.url, _document(settings).get("outbox", {}))
+    url = _shown("url", settings.outbox.url.get_secret_value(), _document(settings).get("outbox", {}))
     return {"kind": "outbox", "url": url, "events": events, "bytes": size}
 
 
 def sink_facts(config: SinkConfig, settings: Settings, catalog: Catalog) -> dict[str, Any]:
     """One sink as it is configured. ``not_captured`` are the types it wants and ``[capture] events`` does not."""
     captured = settings.captured(catalog)
+    table = _document(settings)["sinks"][config.name]
     wanted = [model.event_type for model in catalog if config.subscription.patterns.matches(model.event_type)]
     return {
         "kind": "sink",
@@ -36,9 +37,18 @@ def sink_facts(config: SinkConfig, settings: Settings, catalog: Catalog) -> dict
         "events": list(config.subscription.patterns.patterns),
         "not_captured": [name for name in wanted if not captured.matches(name)],
         "tenants": list(config.subscription.tenants),
+        "where": _shown("where", config.subscription.where.table, table) if config.subscription.where else {},
+        "ordering": "user" if config.ordered else "none",
+        "concurrency": _concurrency(config),
+        "rate": config.rate,
         "retry": {"attempts": config.retry.attempts, **config.retry.model_dump(mode="json")},
-        "settings": _own_settings(config, _document(settings)["sinks"][config.name]),
+        "settings": _own_settings(config, table),
     }
+
+
+def _concurrency(config: SinkConfig) -> int | None:
+    """Calls at once; ``None`` when only the type could say, and it is not there."""
+    return config.concurrency or (config.sink_type.concurrency if config.sink_type else None)
 
 
 def _document(settings: Settings) -> Mapping[str, Any]:

@@ -30,6 +30,14 @@ url = "sqlite:supertokens-events.db"
 # durability = "normal"
 # How long an auth call waits for the outbox at most. Past it the call goes on and the event waits in memory.
 # append_timeout = "1s"
+# The most that it may take on disk, such as "500MB" or "2GiB". Not set by default.
+# max_size = "2GB"
+# What comes of a new event then: "refuse", or "drop_oldest_done" deletes older events that every sink has.
+# when_full = "refuse"
+# How long things are kept, or "forever". What is pending always stays.
+# retention = { events = "90d", deliveries = "30d", dead = "90d", attempts = "30d", ledger = "forever" }
+# Whether user.deleted, once it is delivered, erases that user's stored payloads.
+# erase_on_user_deleted = false
 
 [capture]
 # Which event types to store. "@default" is every type that is not high-volume ('supertokens-events catalog' lists them).
@@ -44,9 +52,13 @@ url = "sqlite:supertokens-events.db"
 # run = "thread"
 # How often to look for what another process has stored.
 # poll_interval = "500ms"
+# Calls of each sink at once, where neither its table nor its type says.
+# concurrency = 10
 
 # Sinks: where events go, one table each. `events` holds types with '*' for one or more parts and '!' in front to exclude.
-# Every sink also takes: tenants = ["public"], enabled = false, retry = { schedule = ["5s", "5m", "1h"], jitter = 0.2 }
+# Every sink also takes: tenants = ["public"], enabled = false, retry = { schedule = ["5s", "5m", "1h"], jitter = 0.2 },
+#   where = { "data.method" = "passwordless" }, ordering = "user" (each user's events one after the other),
+#   concurrency = 5 (calls at once), rate = "10/s"
 """
 
 _AUDIT = """

@@ -1,13 +1,12 @@
-"""Which events a sink wants: type patterns and tenants, compiled once and matched when an event is appended."""
+"""Which types a sink wants: patterns, compiled once."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable
 from functools import lru_cache
 
-__all__ = ["Patterns", "Subscription", "check_pattern"]
+__all__ = ["Patterns", "check_pattern"]
 
 _PATTERN = re.compile(r"!?(\*|[a-z0-9_]+)(\.(\*|[a-z0-9_]+))*")
 
@@ -54,15 +53,3 @@ def _compile(pattern: str) -> re.Pattern[str]:
     return re.compile(
         r"\.".join(r"[a-z0-9_]+(?:\.[a-z0-9_]+)*" if part == "*" else part for part in pattern.split("."))
     )
-
-
-@dataclass(frozen=True)
-class Subscription:
-    """What one sink wants. ``tenants`` empty: all of them."""
-
-    patterns: Patterns
-    tenants: Sequence[str] = ()
-
-    def matches(self, event_type: str, tenant_id: str | None) -> bool:
-        """Whether an event of this type and tenant goes to the sink."""
-        return (not self.tenants or tenant_id in self.tenants) and self.patterns.matches(event_type)

@@ -1,0 +1,39 @@
+"""TOML to settings: what a user may write, secrets by reference, and errors that name the file and the key.
+
+Nothing here touches the outbox or the network. A value is never repeated in an error: it may be a secret.
+"""
+
+from supertokens_events.config.errors import ConfigurationError
+from supertokens_events.config.files import CONFIG_VARIABLE, DEFAULT_FILE, find_file, load_file, load_settings
+from supertokens_events.config.model import (
+    DEFAULT_EVENTS,
+    AppSettings,
+    CaptureSettings,
+    DispatcherSettings,
+    OutboxSettings,
+    RetentionSettings,
+    Settings,
+    SinkConfig,
+)
+from supertokens_events.config.stamps import Stamp, stamp
+from supertokens_events.config.values import parse_size
+
+__all__ = [
+    "CONFIG_VARIABLE",
+    "DEFAULT_EVENTS",
+    "DEFAULT_FILE",
+    "AppSettings",
+    "CaptureSettings",
+    "ConfigurationError",
+    "DispatcherSettings",
+    "OutboxSettings",
+    "RetentionSettings",
+    "Settings",
+    "SinkConfig",
+    "Stamp",
+    "find_file",
+    "load_file",
+    "load_settings",
+    "parse_size",
+    "stamp",
+]

@@ -1,0 +1,298 @@
+"""Emit: take events through the hook chain into the outbox, within a deadline, and never in an auth call's way.
+
+Submitting an event puts it on a queue and returns at once. One daemon thread per process takes everything that waits
+there, runs the hooks (enrich → redact → filter), decides which sinks get it, and commits it all in one transaction.
+Callers wait for that commit, up to ``append_timeout``; past it they go on, and the event stays queued until it can be
+stored.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import atexit
+import contextlib
+import os
+import threading
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future
+from concurrent.futures import TimeoutError as FutureTimeoutError
+from ipaddress import IPv4Network, IPv6Network
+
+from supertokens_events.emit.hooks import Hooks
+from supertokens_events.emit.routing import Plan, Route
+from supertokens_events.emit.storing import Configuration, Storing
+from supertokens_events.emit.writer import Call, Job, Retired, Writer
+from supertokens_events.event import Event
+from supertokens_events.ledger import Ledger, Reason
+from supertokens_events.log import get_logger
+from supertokens_events.outbox import Outbox
+from supertokens_events.plugins import Plugins
+from supertokens_events.subscription import Patterns
+
+__all__ = ["Emitter"]
+
+log = get_logger(__name__)
+
+_MAX_WAITING = 10_000
+_HOOK_LIMIT = 10.0  # times ``append_timeout`` that one hook call may take
+_LEAST_HOOK_LIMIT = 1.0  # seconds
+
+
+class Emitter:
+    """The first half of the line. Safe to use from any thread, any event loop, and after a fork.
+
+    ``captured`` says which types are stored at all, ``routes`` who gets them; see :class:`Plan` for ``source``,
+    ``trusted_proxies`` and ``context_fields``. ``always_wanted`` are types that somebody reads without being a sink.
+    ``stored`` is called with the events of each commit. ``configuration`` is looked at before events are stored.
+    """
+
+    def __init__(
+        self,
+        outbox: Outbox,
+        plugins: Plugins,
+        routes: Sequence[Route],
+        *,
+        captured: Patterns,
+        source: str | None = None,
+        trusted_proxies: Sequence[IPv4Network | IPv6Network] = (),
+        append_timeout: float = 1.0,
+        context_fields: Sequence[str] | None = None,
+        always_wanted: Patterns | None = None,
+        ledger: Ledger | None = None,
+        stored: Callable[[Sequence[Event]], None] = lambda _events: None,
+        configuration: Configuration | None = None,
+    ) -> None:
+        self.outbox = outbox
+        self.plugins = plugins
+        self.append_timeout = append_timeout
+        self.ledger = ledger or Ledger()
+        self.ledger.counted = self._counted
+        kept = None if context_fields is None else frozenset(context_fields)
+        self._plan = Plan(tuple(routes), captured, source, tuple(trusted_proxies), kept)
+        self._always_wanted = always_wanted
+        self._configuration = configuration
+        limit = max(_LEAST_HOOK_LIMIT, _HOOK_LIMIT * append_timeout)
+        self._hooks = Hooks(plugins, self.ledger, limit=limit, hung=self._succeed)
+        self._storing = Storing(
+            outbox,
+            self.ledger,
+            self._hooks,
+            plan=lambda: self._plan,
+            stored=stored,
+            configuration=configuration,
+        )
+        self._forked = threading.Lock()
+        self._lock = threading.Lock()
+        self._writer: Writer | None = None
+        self._pid = os.getpid()
+        atexit.register(self.stop)
+
+    # The plan ------------------------------------------------------------------------------------------------------
+
+    def replace(self, plan: Plan) -> None:
+        """Do by ``plan`` from now on; a batch that is being stored is stored by the old one."""
+        self._plan = plan
+
+    @property
+    def routes(self) -> Sequence[Route]:
+        """Who gets events."""
+        return self._plan.routes
+
+    @property
+    def captured(self) -> Patterns:
+        """Which types are stored at all."""
+        return self._plan.captured
+
+    @property
+    def source(self) -> str | None:
+        """The app's URL."""
+        return self._plan.source
+
+    @property
+    def trusted_proxies(self) -> Sequence[IPv4Network | IPv6Network]:
+        """The networks whose ``X-Forwarded-For`` is believed."""
+        return self._plan.trusted_proxies
+
+    # What callers use ----------------------------------------------------------------------------------------------
+
+    def wants(self, event_type: str) -> bool:
+        """Whether an event of this type would be stored and somebody would get it: worth an extra read of the core."""
+        plan = self._plan
+        if not plan.captured.matches(event_type):
+            return False
+        if self.plugins.has("event_emitted") or (self._always_wanted and self._always_wanted.matches(event_type)):
+            return True
+        return any(route.subscription.patterns.matches(event_type) for route in plan.routes)
+
+    def takes(self, event_type: str) -> bool:
+        """Whether an event of this type would be stored. One that would not is counted here, and need not be made."""
+        self._notice_fork()
+        if self._plan.captured.matches(event_type) or self._may_be_captured():
+            return True
+        self._start_if_none()
+        self.ledger.count(Reason.CAPTURE_OFF, event_type=event_type)
+        return False
+
+    async def emit(self, events: Sequence[Event], *, within: float | None = None) -> list[Event | None]:
+        """Store events; returns when they are committed or ``append_timeout`` has passed. Each comes back as stored.
+
+        ``within``, in seconds, is what is left of ``append_timeout`` for a caller who has used some of it. ``None`` stands
+        for an event that was filtered, lost, or is still waiting. Never raises for a failure of ours.
+        """
+        futures = self.submit(events)
+        if not futures or self._is_writing():
+            return [None] * len(futures)
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(self.append_timeout if within is None else within):
+                for future in reversed(futures):  # when the last is stored, the others are too, as a rule
+                    if not future.done():
+                        await asyncio.wrap_future(future)  # cancelled, it only stops waiting: `future` runs
+        return self._results(events, futures)
+
+    def emit_sync(self, events: Sequence[Event]) -> list[Event | None]:
+        """The same for callers without an event loop."""
+        futures = self.submit(events)
+        if self._is_writing():
+            return [None] * len(futures)
+        deadline = time.monotonic() + self.append_timeout
+        for future in futures:
+            try:
+                future.result(max(0.0, deadline - time.monotonic()))
+            except FutureTimeoutError:
+                break
+        return self._results(events, futures)
+
+    def submit(self, events: Sequence[Event]) -> list[Future[Event | None]]:
+        """Queue events and return at once. Each future gets the event as stored, or ``None`` if it never will be."""
+        self._notice_fork()
+        return [self._submit(event) for event in events]
+
+    def stop(self, timeout: float = 2.0) -> None:
+        """Store what waits, for up to ``timeout`` seconds, and end the thread. What was not stored is counted as lost.
+
+        Safe to call twice. An event that comes later starts a new thread.
+        """
+        if self._pid != os.getpid():
+            return
+        with self._lock:
+            writer = self._writer or (self._start_writer() if self.ledger.peek() else None)
+            self._writer = None
+        if writer is not None:
+            writer.end(timeout)
+            self._storing.lose_all(writer.unanswered(), "the process ended before the outbox was available")
+            if writer.is_finished or writer.call is not None:  # else it is the outbox that does not answer
+                self._storing.save_ledger(writer)
+
+    # The queue -----------------------------------------------------------------------------------------------------
+
+    def _notice_fork(self) -> None:
+        if self._pid != os.getpid():
+            self._start_anew()
+
+    def _start_anew(self) -> None:
+        """After a fork: the thread is not in the child, and what the parent queued is the parent's."""
+        with self._forked:
+            if self._pid != os.getpid():
+                self._lock = threading.Lock()
+                self._writer = None
+                self._storing.counts_told = False
+                self._hooks.forget()
+                self.ledger.take()  # counts from before the fork are the parent's
+                self._pid = os.getpid()  # last: whoever sees it sees the rest
+
+    def _submit(self, event: Event) -> Future[Event | None]:
+        job = Job(event)
+        job.stored.set_running_or_notify_cancel()
+        if self.takes(event.type):
+            self._enqueue(job)
+        else:
+            job.stored.set_result(None)
+        return job.stored
+
+    def _may_be_captured(self) -> bool:
+        """Whether the thread is to look at the configuration first. Not while it has its hands full: it looks anyway, and what
+        nobody wants must not wait for an outbox in trouble.
+        """
+        writer = self._writer
+        idle = writer is None or (writer.queue.empty() and not writer.jobs)
+        return idle and self._configuration is not None and self._configuration.due
+
+    def _start_if_none(self) -> None:
+        """Somebody is to store the counts."""
+        writer = self._writer
+        if writer is None:
+            with self._lock:
+                self._writer = self._writer or self._start_writer()
+
+    def _counted(self) -> None:
+        """Have the ledger stored soon, if there is a thread for it."""
+        writer = self._writer
+        if writer is not None and not self._storing.counts_told:
+            self._storing.counts_told = True
+            writer.count()
+
+    def _enqueue(self, job: Job) -> None:
+        with self._lock:
+            writer = self._writer = self._writer or self._start_writer()
+            full = writer is not None and writer.queue.qsize() >= _MAX_WAITING
+            if writer is not None and not full:
+                writer.queue.put(job)
+        if writer is None:
+            self._store_here(job)
+        elif full:
+            self._storing.lose(job, "too many events wait for the outbox")
+
+    def _start_writer(self, predecessor: Writer | None = None) -> Writer | None:
+        """A new thread with its queue; ``None`` when the interpreter shuts down and starts no more threads."""
+        writer = Writer(self._run, predecessor)
+        try:
+            writer.thread.start()
+        except RuntimeError:
+            return None
+        return writer
+
+    def _succeed(self, hanging: Writer, call: Call) -> bool:
+        """Have another thread take over from one that hangs in a hook."""
+        with self._lock:
+            was_ours = self._writer is hanging
+
+            def start() -> bool:
+                successor = self._start_writer(hanging)
+                if successor is not None and was_ours:
+                    self._writer = successor
+                return successor is not None
+
+            return hanging.retire(call, start)
+
+    def _store_here(self, job: Job) -> None:
+        """Without a thread: as the last thing that a process does, this may take as long as the outbox takes."""
+        writer = Writer(self._run)
+        writer.jobs, writer.deadline = [job], 0.0
+        self._storing.work(writer)
+
+    def _is_writing(self) -> bool:
+        """Whether this is a hook on our own thread: it cannot wait for itself."""
+        return self._writer is not None and self._writer.thread is threading.current_thread()
+
+    def _results(self, events: Sequence[Event], futures: Sequence[Future[Event | None]]) -> list[Event | None]:
+        for event, future in zip(events, futures, strict=True):
+            if not future.done():
+                self.ledger.count(Reason.LATE, event_type=event.type)
+                log.warning(
+                    "An event is not stored in time; it waits in memory.", event_type=event.type, event_id=event.id
+                )
+        return [future.result() if future.done() else None for future in futures]
+
+    # The thread ----------------------------------------------------------------------------------------------------
+
+    def _run(self, writer: Writer) -> None:
+        self._hooks.watch(writer)
+        try:
+            self._storing.work(writer)
+            while not writer.last:
+                writer.take()
+                self._storing.work(writer)
+        except Retired:
+            return
+        writer.finish()
