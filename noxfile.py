@@ -93,13 +93,29 @@ def wheels(session: nox.Session) -> None:
 
 
 @nox.session
+def simulate(session: nox.Session) -> None:
+    """The engine in virtual time with faults at every step: `nox -s simulate -- --seeds 10000`, `-- --seed 7`."""
+    install(session, "test", *PACKAGES)
+    session.run("python", "-m", "simulation", *session.posargs, env={"PYTHONPATH": str(ROOT / "tests")})
+
+
+@nox.session
+def chaos(session: nox.Session) -> None:
+    """Real processes, killed again and again: `nox -s chaos -- sqlite --seconds 60`, `-- postgres`."""
+    install(session, "test", *PACKAGES)
+    path = os.pathsep.join((str(ROOT / "tests"), str(ROOT / "core/tests")))
+    session.run("python", "-m", "chaos", *(session.posargs or ["sqlite"]), env={"PYTHONPATH": path})
+
+
+@nox.session
 def bench(session: nox.Session) -> None:
     """How quick it is, in figures: every script, or one with options: `nox -s bench -- sign_in --rate 50`."""
-    install(session, "test", *PACKAGES)
+    install(session, "bench", *PACKAGES)
     scripts = sorted(path.stem for path in ROOT.glob("core/benchmarks/[!_]*.py"))
     chosen, options = ([session.posargs[0]], session.posargs[1:]) if session.posargs else (scripts, [])
+    path = os.pathsep.join((str(ROOT / "tests"), str(ROOT / "core/tests")))
     for script in chosen:
-        session.run("python", f"core/benchmarks/{script}.py", *options, env={"PYTHONPATH": str(ROOT / "tests")})
+        session.run("python", f"core/benchmarks/{script}.py", *options, env={"PYTHONPATH": path})
 
 
 @nox.session
