@@ -4,7 +4,6 @@ With ``CONFIGURATION`` (JSON) it has events. ``THROUGH`` is ``function``: it sig
 functions; or ``api``: it serves FastAPI with the SDK's middleware. It prints a line when it is ready: its URL, if it has
 one. Then each line on stdin is a turn to play, as JSON, or ``null`` for none; it answers with what happened, as JSON.
 """
-# ruff: noqa: INP001, T201 - a script beside a script, which answers on stdout
 
 from __future__ import annotations
 

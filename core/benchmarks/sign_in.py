@@ -9,7 +9,6 @@ The arms take turns, in the opposite order every other round, since a shared mac
 
 Every process asks the core through one shared client, in every arm: see ``_sign_in_app.SharedClient``.
 """
-# ruff: noqa: INP001, T201 - a script that prints its results
 
 from __future__ import annotations
 
@@ -83,7 +82,7 @@ class Arm:
 def python(*arguments: str) -> Iterator[subprocess.Popen[str]]:
     """This Python with these arguments. It ends when its stdin does."""
     command = [sys.executable, *arguments]
-    process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)  # noqa: S603 - ours
+    process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
     try:
         yield process
     finally:
