@@ -1,4 +1,4 @@
-"""Makes what follows from the catalog and from capture: the pages of the reference, JSON Schemas, an AsyncAPI document.
+"""Makes what follows from the code: pages of the reference, JSON Schemas, an AsyncAPI document.
 
 python docs/generate.py            writes them
 python docs/generate.py --check    says which are out of date, with exit code 1
@@ -27,6 +27,7 @@ from supertokens_events.catalog.schema import (
     in_markdown,
 )
 from supertokens_events.event import Event
+from supertokens_events.ledger import Reason
 
 FOLDER = Path(__file__).parent / "reference"
 SCHEMAS = FOLDER / "schemas"
@@ -41,6 +42,7 @@ def documents() -> dict[Path, str]:
     return {
         FOLDER / "events.md": events_page(types),
         FOLDER / "coverage.md": coverage_page(coverage()),
+        FOLDER / "ledger.md": ledger_page(),
         FOLDER / "asyncapi.json": in_json(asyncapi(types)),
         **{SCHEMAS / f"{data_model.event_type}.json": in_json(event_schema(data_model)) for data_model in types},
     }
@@ -220,6 +222,23 @@ def coverage_page(treatments: list[Treatment]) -> str:
 def row_of(treatment: Treatment) -> list[str]:
     events = ", ".join(f"`{event_type}`" for event_type in treatment.events)
     return [f"`{treatment.function.name}`", KINDS[treatment.function.kind], events or treatment.because or "**missed**"]
+
+
+# The ledger -----------------------------------------------------------------------------------------------------------
+
+
+def ledger_page() -> str:
+    docs = attribute_docs(Reason)
+    return lines(
+        NOTE.format(package="ledger"),
+        "# The ledger",
+        "Counts of everything that did not become a delivery, and of every failure of ours: by reason, by subject (what it is "
+        "about, where that has a name) and by event type, with the time of the first and of the last. "
+        "`supertokens-events status` shows them, its `--json` prints them.",
+        "A count is in memory until the outbox takes it, which is soon after; while the outbox is not available it waits. "
+        "`[outbox.retention]` says how long a line is kept after its last count: for ever, unless told otherwise.",
+        table(["reason", "means"], ([f"`{reason}`", docs[reason.name]] for reason in Reason)),
+    )
 
 
 def main() -> None:

@@ -13,10 +13,13 @@ import pytest
 from demo import evidence
 from demo.evidence import EXPECTED, Arrival
 from demo.receiver import Post
-from supertokens_events.outbox import Attempt, DeliveryState, StoredDelivery, StoredEvent
+from supertokens_events.outbox import Attempt, Breaker, DeliveryState, StoredDelivery, StoredEvent
 
 ROOT = Path(__file__).parent.parent
 ID = re.compile(r"evt_[0-9A-Z]{26}")
+DOWN = "3. The receiver goes down, and Ada signs in"
+STILL_DOWN = "4. It is still down, and Ada asks for a password reset"
+BACK = "5. The receiver comes back"
 OF_OTHER_TESTS = re.compile(r"SUPERTOKENS_|TEST_MODE$|SSL_CERT_|NOX_|FORCE_COLOR$|COLUMNS$")
 
 
@@ -59,9 +62,10 @@ def refused() -> subprocess.CompletedProcess[str]:
 
 
 def test_the_demo_finds_nothing_missing(run):
-    """The demo exits 0 and says nothing on stderr that is not a log line of ours."""
+    """The demo exits 0 and says nothing on stderr that is not a log line of ours: one about the whole outage."""
     assert run.returncode == 0, run.stdout + run.stderr
     assert "Traceback" not in run.stderr
+    assert run.stderr.count("A sink's place is away; its deliveries wait. sink='crm'") == 1, run.stderr
 
 
 def test_each_step_names_what_happened(run):
@@ -83,27 +87,50 @@ def test_each_step_names_what_happened(run):
     ]
 
 
-def test_what_waits_is_shown_with_its_reason_and_next_attempt(run):
-    """While the receiver is away, each event of the outage says why it waits and when it is tried again."""
+def test_what_waits_is_shown_with_its_reason_and_next_try(run):
+    """While the receiver is away, each event of the outage says why it waits and when it or a probe is tried again. The
+    first finds out by an attempt of its own, the last, stored when that was known, by a probe.
+    """
     steps = parts(run.stdout)
-    during = (
-        steps["3. The receiver goes down, and Ada signs in"]
-        + steps["4. It is still down, and Ada asks for a password reset"]
-    )
+    first, last = steps[DOWN], steps[STILL_DOWN]
+    waits = r"… (attempt 1|waits): 127.0.0.1:\d+ .*\n +next (attempt|probe) (?:in \d\.\d s|now)"
 
-    assert len(ID.findall(during)) == 3
-    assert len(re.findall(r"… attempt \d: 127.0.0.1:\d+ .*\n +next attempt (in \d\.\d s|now)", during)) == 3
+    assert [len(ID.findall(step)) for step in (first, last)] == [2, 1]
+    assert len(re.findall(waits, first)) == 2
+    assert re.findall(waits, first)[0][0] == "attempt 1"
+    assert re.findall(waits, last) == [("waits", "probe")]
+
+
+def test_the_outage_wastes_no_attempt(run):
+    """Before the receiver returns, the table says how many attempts each event has used up, and why it waits; however
+    many probes have failed, that is at most one, and none for what came later.
+    """
+    back = parts(run.stdout)[BACK]
+    table = re.findall(r"^ +(\S+\.\S+) +(\d) +127.0.0.1:\d+ \S", back, re.MULTILINE)
+
+    assert [event_type for event_type, _ in table] == list(EXPECTED[3:6])
+    attempts = [int(used) for _, used in table]
+    assert (attempts[0], attempts[2]) == (1, 0)
+    assert attempts[1] in (0, 1), "it was on its way when the first one failed, or it was not"
+    assert re.search(r"webhook crm   … 127.0.0.1:\d+ .*\n +failing for \d+\.\d s, next probe (in \d\.\d s|now)\n", back)
 
 
 def test_what_waited_arrives_under_the_same_id(run):
-    """The ids that come in once the receiver is back are those of the outage, after more than one attempt."""
+    """The ids that come in once the receiver is back are those of the outage, each with one attempt more than it had, and
+    with how soon that was.
+    """
     steps = parts(run.stdout)
-    during = [*ID.findall(steps["3. The receiver goes down, and Ada signs in"])]
-    during += ID.findall(steps["4. It is still down, and Ada asks for a password reset"])
-    after = steps["5. The receiver comes back"]
+    during = [*ID.findall(steps[DOWN]), *ID.findall(steps[STILL_DOWN])]
+    before = re.findall(r"^ +\S+\.\S+ +(\d) +127", steps[BACK], re.MULTILINE)
+    after = re.findall(
+        r"event +\S+ +(\S+)\n.* ✓ signature verified, attempt (\d), \d+\.\d s after its return$",
+        steps[BACK],
+        re.MULTILINE,
+    )
 
-    assert ID.findall(after) == during
-    assert len(re.findall(r"✓ signature verified, attempt [2-9]", after)) == len(during)
+    assert len(during) == 3
+    assert [event_id for event_id, _ in after] == during
+    assert [int(attempt) for _, attempt in after] == [int(used) + 1 for used in before]
 
 
 def test_the_table_has_every_event_once(run):
@@ -154,12 +181,35 @@ def test_a_wrong_secret_is_found_out(refused):
 
     assert refused.returncode == 1, refused.stdout + refused.stderr
     assert re.findall(r"✗ (\S+) \(evt_", missing) == list(EXPECTED)
-    assert " ".join(missing.split()).count("answered 401 Unauthorized: No matching signature found") == len(EXPECTED)
     assert "What you saw" not in refused.stdout
 
 
+def test_a_wrong_secret_is_the_reason_of_every_event(refused):
+    """What was refused before the outage says so by its own attempt, with the receiver's words. After the outage only
+    probes go out, and are refused: that is why the rest waits, with no attempt or with the one that met nobody.
+    """
+    steps = parts(refused.stdout)
+    missing = " ".join(steps["What is missing"].split())
+    why = [sentence.strip() for sentence in missing.split("✗ ") if "(evt_" in sentence]
+    own = r"attempt \d: 127.0.0.1:\d+ answered 401 Unauthorized: No matching signature found"
+    of_probes = r"(since then|waits): 127.0.0.1:\d+ answered 401 Unauthorized"
+
+    before = " ".join((steps["1. Ada signs up"] + steps["2. Ada mistypes her password"]).split())
+    assert len(re.findall(f"… {own} next attempt ", before)) == 3
+    assert all(re.search(rf"; ({own}|{of_probes})\.$", sentence) for sentence in why)
+    assert all(re.search(rf"; {of_probes}\.$", sentence) for sentence in why[3:])
+    assert all("; waits: " in sentence for sentence in why[5:])
+    assert re.search(r"The receiver refused a request \d+ times: No matching signature found\.", missing)
+    assert "uses up no attempt" in steps[BACK]
+
+
 def arrival(
-    event_type: str = "user.created", *, verified: int = 1, lines: tuple[int, ...] = (1,), **event: object
+    event_type: str = "user.created",
+    *,
+    verified: int = 1,
+    lines: tuple[int, ...] = (1,),
+    attempts: int = 1,
+    **event: object,
 ) -> Arrival:
     """One that is as it should be, but for what is given."""
     stored = {"sequence": 1, "id": "evt_1", "tenant_id": None, "user_id": None, "correlation_id": None}
@@ -171,10 +221,10 @@ def arrival(
         event_type=event_type,
         sink="crm",
         state=DeliveryState.DONE,
-        used=1,
+        used=attempts,
         due_at=0.0,
         reason=None,
-        attempts=[attempt],
+        attempts=[attempt] * attempts,
     )
     return Arrival(StoredEvent(**stored), webhook, verified, lines)
 
@@ -192,6 +242,31 @@ def test_a_place_that_an_event_is_missing_from_is_named(fault: Mapping, sentence
     """An event that is not at the receiver or in the file exactly once is named with that place."""
     assert list(evidence._places(arrival(**fault))) == [sentence]
     assert list(evidence._places(arrival())) == []
+
+
+def test_an_outage_that_wastes_attempts_is_named():
+    """The way through the outage is an attempt that failed and one that did not, and a probe that failed between them."""
+    away = Breaker(open_since=0.0, failing_since=0.0, probe_at=0.0, probes=1, reason="refused")
+
+    assert list(evidence._outage([arrival(attempts=2)], away)) == []
+    assert list(evidence._outage([arrival(attempts=3)], away)) == [
+        "user.created (evt_1) had 3 attempts, expected at most 2: the outage wasted some."
+    ]
+    assert list(evidence._outage([arrival(attempts=2)], None)) == [
+        "No probe failed while the receiver was down: that it is away was not found out."
+    ]
+    assert list(evidence._outage([arrival()], away)) == [
+        "No event arrived after an attempt that failed: the way through the outage was not seen."
+    ]
+
+
+def test_a_request_that_the_receiver_refused_is_named():
+    """Each reason of the receiver's is told once, with how often it gave it."""
+    posts = [Post("/", {}, b"", "too old"), Post("/", {}, b""), Post("/", {}, b"", "too old")]
+
+    assert list(evidence._refusals(SimpleNamespace(receiver=SimpleNamespace(posts=posts)))) == [
+        "The receiver refused a request twice: too old."
+    ]
 
 
 def test_an_event_that_did_not_happen_is_named():

@@ -206,7 +206,7 @@ def deliver_what_is_left(events: Events) -> None:
     """As the next process does, when the leases of those that are gone have ended."""
     later = SqliteOutbox(events.outbox.path, clock=long_after)
     sinks = [config.build() for config in events.settings.sinks.values()]
-    anyio.run(Dispatcher(sinks, later, events.plugins, Ledger(), clock=long_after).run_until_empty)
+    anyio.run(Dispatcher(sinks, later, events.plugins, Ledger()).run_until_empty)
     later.close()
     events.outbox.close()
 

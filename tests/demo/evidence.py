@@ -11,9 +11,9 @@ from urllib.parse import parse_qs, urlsplit
 
 from demo.browser import Answer
 from demo.stage import Stage
-from supertokens_events.outbox import DeliveryState, StoredDelivery, StoredEvent
+from supertokens_events.outbox import Breaker, DeliveryState, StoredDelivery, StoredEvent
 
-__all__ = ["EXPECTED", "Arrival", "arrivals", "left_out", "missing", "secrets_of"]
+__all__ = ["EXPECTED", "Arrival", "arrivals", "left_out", "missing", "open_breaker", "secrets_of"]
 
 EXPECTED = (
     "user.created",
@@ -26,15 +26,21 @@ EXPECTED = (
 )
 """The events of the story, in order."""
 
+MOST_ATTEMPTS = 2
+"""One that finds the receiver gone, and one that finds it back. What waits in between uses up none."""
+
 
 @dataclass(frozen=True)
 class Arrival:
-    """One event and where it came to: its webhook, how often the receiver verified it, its lines in the file."""
+    """One event and where it came to: its webhook, how often the receiver verified it, its lines in the file. ``breaker``
+    is the one that all webhooks have in common, while it is open.
+    """
 
     event: StoredEvent
     webhook: StoredDelivery | None
     verified: int
     lines: Sequence[int]
+    breaker: Breaker | None = None
 
     @property
     def attempts(self) -> int:
@@ -53,15 +59,27 @@ class Arrival:
         return f"{self.webhook.reason}: {said}" if said else self.webhook.reason
 
     @property
+    def why(self) -> Sequence[str]:
+        """Why the webhook has not succeeded: its own last attempt, and what the last probe said if that is news."""
+        found = [f"attempt {self.attempts}: {self.reason}"] if self.reason else []
+        if self.waits and self.breaker and self.webhook and self.breaker.reason != self.webhook.reason:
+            found.append(f"{'since then' if found else 'waits'}: {self.breaker.reason}")
+        return found
+
+    @property
     def refused(self) -> bool:
-        """Whether the receiver, when last asked, did not accept the signature."""
+        """Whether the receiver, when last asked, did not accept the signature: of this one, or of a probe."""
+        if self.waits and self.breaker:
+            return f"answered {HTTPStatus.UNAUTHORIZED.value} " in self.breaker.reason
         attempts = self.webhook.attempts if self.webhook else ()
         return bool(attempts) and attempts[-1].detail.get("status") == HTTPStatus.UNAUTHORIZED
 
     @property
-    def tried(self) -> bool:
-        """Whether nothing more is to be seen of it for now: the file has it, and the webhook was tried."""
-        return self.attempts > 0 and bool(self.lines)
+    def explained(self) -> bool:
+        """Whether nothing more is to be seen of it for now: the file has it, and the webhook was tried or has a reason to
+        wait.
+        """
+        return bool(self.lines) and (self.attempts > 0 or bool(self.why))
 
 
 def arrivals(stage: Stage, after: int = 0) -> list[Arrival]:
@@ -69,15 +87,22 @@ def arrivals(stage: Stage, after: int = 0) -> list[Arrival]:
     verified = Counter(post.body for post in list(stage.receiver.posts) if not post.refused)
     lines = stage.file.read_bytes().splitlines() if stage.file.exists() else []
     webhooks = {delivery.event_id: delivery for delivery in stage.events.outbox.deliveries(sink="crm")}
+    breaker = open_breaker(stage)
     return [
         Arrival(
             event,
             webhooks.get(event.id),
             verified[event.body or b""],
             [number for number, line in enumerate(lines, start=1) if line == event.body],
+            breaker,
         )
         for event in stage.events.outbox.events(after=after)
     ]
+
+
+def open_breaker(stage: Stage) -> Breaker | None:
+    """The webhook's breaker, while it is open."""
+    return next((sink.breaker for sink in stage.events.outbox.status() if sink.sink == "crm"), None)
 
 
 def secrets_of(stage: Stage, passwords: Mapping[str, str]) -> dict[str, str]:
@@ -94,15 +119,20 @@ def left_out(stage: Stage) -> int:
     return sum(n for *what, n in [*waiting, *stored] if what == ["capture_off", "session.refreshed"])
 
 
-def missing(stage: Stage, answers: Sequence[tuple[Answer, str]], secrets: Mapping[str, str]) -> list[str]:
-    """One sentence for everything that is not as it should be. ``answers`` are what came back and what was expected."""
+def missing(
+    stage: Stage, answers: Sequence[tuple[Answer, str]], outage: Breaker | None, secrets: Mapping[str, str]
+) -> list[str]:
+    """One sentence for everything that is not as it should be. ``answers`` are what came back and what was expected,
+    ``outage`` is the breaker as it was during the outage.
+    """
     seen = arrivals(stage)
     return [
         *_answers(answers),
         *(() if stage.reset_links else ("No mail with a password reset link was sent.",)),
         *_events(seen),
         *(sentence for arrival in seen for sentence in _places(arrival)),
-        *_outage(seen),
+        *_refusals(stage),
+        *_outage(seen, outage),
         *_ledger(stage),
         *_secrets(stage, secrets),
     ]
@@ -128,8 +158,7 @@ def _events(seen: Sequence[Arrival]) -> Iterator[str]:
 def _places(arrival: Arrival) -> Iterator[str]:
     name = f"{arrival.event.type} ({arrival.event.id})"
     if not arrival.verified:
-        why = f"; attempt {arrival.attempts}: {arrival.reason}" if arrival.reason else ""
-        yield f"{name} did not come to the receiver with a signature that it accepts{why}."
+        yield "; ".join([f"{name} did not come to the receiver with a signature that it accepts", *arrival.why]) + "."
     if arrival.verified > 1:
         yield f"{name} came to the receiver {_times(arrival.verified)}, expected once."
     if not arrival.lines:
@@ -138,9 +167,21 @@ def _places(arrival: Arrival) -> Iterator[str]:
         yield f"{name} is in the file {_times(len(arrival.lines))}, expected once."
 
 
-def _outage(seen: Sequence[Arrival]) -> Iterator[str]:
+def _refusals(stage: Stage) -> Iterator[str]:
+    refusals = Counter(post.refused for post in list(stage.receiver.posts) if post.refused)
+    for why, n in refusals.items():
+        yield f"The receiver refused a request {_times(n)}: {why}."
+
+
+def _outage(seen: Sequence[Arrival], outage: Breaker | None) -> Iterator[str]:
     if not any(arrival.attempts > 1 and arrival.verified for arrival in seen):
         yield "No event arrived after an attempt that failed: the way through the outage was not seen."
+    if outage is None:
+        yield "No probe failed while the receiver was down: that it is away was not found out."
+    for arrival in seen:
+        if arrival.attempts > MOST_ATTEMPTS:
+            name = f"{arrival.event.type} ({arrival.event.id})"
+            yield f"{name} had {arrival.attempts} attempts, expected at most {MOST_ATTEMPTS}: the outage wasted some."
 
 
 def _ledger(stage: Stage) -> Iterator[str]:

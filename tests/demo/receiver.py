@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import socket
 import threading
+import time
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from types import TracebackType
@@ -21,12 +22,15 @@ HOST = "127.0.0.1"
 
 @dataclass(frozen=True)
 class Post:
-    """One request that came in. ``refused`` is why its signature is not accepted; empty when it is."""
+    """One request that came in, and when, by the monotonic clock. ``refused`` is why its signature is not accepted; empty
+    when it is.
+    """
 
     path: str
     headers: Mapping[str, str]
     body: bytes
     refused: str = ""
+    at: float = field(default_factory=time.monotonic)
 
 
 class Receiver:
@@ -78,6 +82,11 @@ class Receiver:
     def first_of(self, event_id: str) -> Post | None:
         """The first request that brought this event."""
         return next((post for post in list(self.posts) if post.headers.get("webhook-id") == event_id), None)
+
+    def accepted(self, event_id: str) -> Post | None:
+        """The first request that brought this event with a signature that is accepted."""
+        brought = (post for post in list(self.posts) if post.headers.get("webhook-id") == event_id)
+        return next((post for post in brought if not post.refused), None)
 
     def _refusal(self, headers: Mapping[str, str], body: bytes) -> str:
         try:

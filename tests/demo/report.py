@@ -15,6 +15,7 @@ from rich.text import Text
 from demo.browser import Answer
 from demo.evidence import Arrival
 from demo.receiver import Post
+from supertokens_events.outbox import Breaker
 
 __all__ = ["Report"]
 
@@ -24,7 +25,7 @@ LABEL = 10
 """Columns for who it was: browser, event, receiver."""
 
 LEASE = 30
-"""Seconds: what is due later than the schedule can say is being tried, and that is when its lease ends."""
+"""Seconds: what is due later than that is being tried, and that is when its lease ends."""
 
 GOOD, WAITS, BAD = ("✓", "green"), ("…", "yellow"), ("✗", "bold red")
 
@@ -89,24 +90,39 @@ class Report:
         """The browser asked, and was answered."""
         self.did("browser", str(answer))
 
-    def arrival(self, arrival: Arrival, *, also_file: bool = True) -> None:
+    def arrival(self, arrival: Arrival) -> None:
         """One event, and where it is now."""
-        self._line(f"{'event':<{LABEL}}", (f"{arrival.event.type:<26}", "bold"), (arrival.event.id, "dim"))
+        self._event(arrival)
         self._place("webhook crm", *webhook(arrival))
-        if also_file:
-            self._place("file audit", *file(arrival))
+        self._place("file audit", *file(arrival))
+
+    def late_arrival(self, arrival: Arrival, soon: float | None) -> None:
+        """One that had to wait, and how many seconds after the receiver's return it arrived there, if it did."""
+        mark, text = webhook(arrival)
+        self._event(arrival)
+        self._place("webhook crm", mark, text if soon is None else f"{text}, {soon:.1f} s after its return")
+
+    def _event(self, arrival: Arrival) -> None:
+        self._line(f"{'event':<{LABEL}}", (f"{arrival.event.type:<26}", "bold"), (arrival.event.id, "dim"))
 
     def no_event(self, why: str) -> None:
         """The browser did something, and no event came of it."""
         self._hanging(f"{INDENT}{'no event':<{LABEL}}", why)
 
     def waiting(self, arrivals: Sequence[Arrival]) -> None:
-        """What lies in the outbox until its next attempt."""
+        """What lies in the outbox, and why."""
         self._gap()
-        self._line((f"{'event':<26}{'attempts':<10}{'next':<10}reason", "dim"))
+        self._line((f"{'event':<26}{'attempts':<10}why it waits", "dim"))
         for arrival in arrivals:
-            columns = f"{arrival.event.type:<26}{arrival.attempts:<10}{_next(arrival):<10}"
-            self._hanging(INDENT + columns, arrival.reason)
+            columns = f"{arrival.event.type:<26}{arrival.attempts:<10}"
+            why = arrival.reason or (arrival.breaker.reason if arrival.breaker else "not tried yet")
+            self._hanging(INDENT + columns, why)
+
+    def away(self, breaker: Breaker) -> None:
+        """How the webhook's breaker stands."""
+        failing = f"failing for {time.time() - breaker.failing_since:.1f} s, next probe {_in(breaker.probe_at)}"
+        self._gap()
+        self._hanging(f"{INDENT}{'webhook crm':<14}", f"{breaker.reason}\n{failing}", WAITS)
 
     def post(self, post: Post) -> None:
         """A request as the receiver got it."""
@@ -151,8 +167,8 @@ class Report:
 
 def webhook(arrival: Arrival) -> tuple[Part, str]:
     """How the webhook stands."""
-    if arrival.waits and arrival.attempts:
-        return WAITS, f"attempt {arrival.attempts}: {arrival.reason}\nnext attempt {_next(arrival)}"
+    if arrival.waits:
+        return WAITS, "\n".join([*(arrival.why or ["not tried yet"]), _next(arrival)])
     if arrival.reason and not arrival.verified:
         return BAD, arrival.reason
     mark, text = webhook_in_short(arrival)
@@ -174,7 +190,13 @@ def file(arrival: Arrival) -> tuple[Part, str]:
 
 
 def _next(arrival: Arrival) -> str:
-    wait = arrival.webhook.due_at - time.time() if arrival.webhook else 0.0
+    if arrival.breaker:
+        return f"next probe {_in(arrival.breaker.probe_at)}"
+    return f"next attempt {_in(arrival.webhook.due_at if arrival.webhook else 0.0)}"
+
+
+def _in(moment: float) -> str:
+    wait = moment - time.time()
     return f"in {wait:.1f} s" if 0.05 <= wait < LEASE else "now"
 
 

@@ -38,7 +38,6 @@ type   = "webhook"
 events = ["user.*", "session.*", "password.*"]
 url    = "{hook}"
 secret = {{ env = "{variable}" }}
-retry  = {{ schedule = ["1s", "1s", "2s", "4s", "8s"] }}     # for an impatient demo
 allow_http     = true                    # this line and the next are needed only
 allow_networks = ["127.0.0.0/8"]         # because the receiver is on this machine
 

@@ -1,13 +1,16 @@
-"""A plugin that is told of every attempt, so that the story waits for facts and never for time."""
+"""A plugin that is told of every attempt, and looks now and then: the story waits for facts and never for time."""
 
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable
 
 from supertokens_events import hookimpl
 
 __all__ = ["Watch"]
+
+_NOW_AND_THEN = 0.05  # seconds: a probe that fails settles nothing, so nobody is told of it
 
 
 class Watch:
@@ -22,6 +25,9 @@ class Watch:
             self._settled.notify_all()
 
     def until(self, so: Callable[[], bool], timeout: float) -> bool:
-        """Wait until ``so()``, looking after each attempt, for at most ``timeout`` seconds; returns what it came to."""
+        """Wait until ``so()``, for at most ``timeout`` seconds; returns what it came to."""
+        end = time.monotonic() + timeout
         with self._settled:
-            return self._settled.wait_for(so, timeout)
+            while not (is_so := so()) and time.monotonic() < end:
+                self._settled.wait(_NOW_AND_THEN)
+        return is_so
