@@ -1,5 +1,4 @@
 """What the turns of ``sign_in.py`` come to: each figure of all rounds together, and of each round."""
-# ruff: noqa: INP001, T201 - beside a script that prints its results
 
 from __future__ import annotations
 

@@ -1,7 +1,6 @@
 """One turn of one arm of ``sign_in.py``: sign-ins that begin when a schedule says so, whether or not earlier ones are
 answered, so a queue is not hidden. Played by the app's own process, or by browsers.
 """
-# ruff: noqa: INP001 - beside a script
 
 from __future__ import annotations
 
