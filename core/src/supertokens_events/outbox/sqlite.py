@@ -30,11 +30,12 @@ from supertokens_events.outbox.contract import (
     StoredEvent,
 )
 from supertokens_events.outbox.sqlite_claim import Turns, hold
-from supertokens_events.outbox.sqlite_file import COUNT, SqliteFile
+from supertokens_events.outbox.sqlite_file import CHECKPOINT, COUNT, SqliteFile
 from supertokens_events.outbox.sqlite_write import claims_of, insert, settle
 
 __all__ = ["SqliteOutbox"]
 
+_RARELY = 4  # times as rarely as others: somebody waits for an append, and a dispatcher checkpoints before
 _NOTHING_TO_DROP = 1.0  # seconds until a full outbox is searched again for what every sink has
 
 
@@ -82,7 +83,7 @@ class SqliteOutbox(Outbox):
     # Storing -------------------------------------------------------------------------------------------------------
 
     def append(self, entries: Sequence[Entry]) -> list[int]:
-        with self._file.transaction() as connection:
+        with self._file.transaction(checkpoint_at=_RARELY * CHECKPOINT) as connection:
             now = self._clock()
             if self._max_size is not None:
                 self._make_room(connection, sum(len(entry.body) for entry in entries), now)
