@@ -8,7 +8,7 @@ class SettlesWithoutFencing(SqliteOutbox):
 
     def settle(self, settlements):
         fenced = sqlite_write._SETTLE
-        sqlite_write._SETTLE = fenced.replace("fence = ?", "? > 0")
+        sqlite_write._SETTLE = fenced.replace("AND delivery.fence = outcome.fence", "")
         try:
             return super().settle(settlements)
         finally:

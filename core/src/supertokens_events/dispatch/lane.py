@@ -9,7 +9,8 @@ from __future__ import annotations
 import contextlib
 import json
 import math
-from collections.abc import Iterator, Sequence
+from collections import deque
+from collections.abc import AsyncIterator, Iterator, Sequence
 from typing import Any
 
 import anyio
@@ -55,8 +56,8 @@ class Lane:
         self._size = sink.batch.size if sink.batch else 1
         self._lease = sink.deadline + _LEASE_MARGIN
         self._wake = anyio.Event()
-        self._slots = anyio.Semaphore(sink.concurrency)
-        self._calls = 0  # those that wait for a slot included
+        self._calls = 0
+        self._ahead: deque[tuple[Sequence[Claim], float]] = deque()  # claimed for the next calls, and when
         self._quick = False
         self._claimed = 0
         self._more = False  # worth a claim without a look: woken, or the last claim got all that it asked for
@@ -87,7 +88,7 @@ class Lane:
         """Deliver what is due and wait for more until :meth:`stop`; when cancelled, what is in flight goes back to the
         outbox.
         """
-        async with anyio.create_task_group() as calls:
+        async with self._calling() as calls:
             while not self._stopping:
                 self._wake = anyio.Event()
                 with anyio.move_on_after(min(await self._round(calls, poll_interval), poll_interval)):
@@ -99,7 +100,7 @@ class Lane:
         """
         self._emptying = True
         before = self._claimed
-        async with anyio.create_task_group() as calls:
+        async with self._calling() as calls:
             while not self._stopping and await self._ready():
                 self._wake = anyio.Event()
                 if await self._turn(calls):
@@ -120,6 +121,17 @@ class Lane:
         if self._leading:
             with contextlib.suppress(OutboxError):  # then its end comes with the outbox's, or with the process's
                 await self._line.store(self._line.outbox.resign, self.sink.name)
+
+    @contextlib.asynccontextmanager
+    async def _calling(self) -> AsyncIterator[TaskGroup]:
+        """Where calls are started; what was claimed for a call that did not begin goes back."""
+        try:
+            async with anyio.create_task_group() as calls:
+                yield calls
+        finally:
+            with contextlib.suppress(OutboxError):
+                await self._give_back([claim for claims, _ in self._ahead for claim in claims])
+            self._ahead.clear()
 
     def _go_on(self) -> None:
         """There is room again."""
@@ -215,9 +227,10 @@ class Lane:
         return self._free()
 
     def _free(self) -> int:
-        in_memory = self._calls + self._settler.unsettled // self._size
+        claimed = self._calls + len(self._ahead)
+        in_memory = claimed + self._settler.unsettled // self._size
         at_once = 2 * self.sink.concurrency if self._quick else self.sink.concurrency
-        free = min(at_once - self._calls, _UNSETTLED * self.sink.concurrency - in_memory)
+        free = min(at_once - claimed, _UNSETTLED * self.sink.concurrency - in_memory)
         return int(max(0, min(free, self._rate.free)))
 
     async def _claim(self, calls: int) -> list[Claim]:
@@ -232,9 +245,10 @@ class Lane:
         """Start a call for each batch; what needs more calls than there are goes back."""
         batches = list(_batches(claims, self.sink.batch))
         self._rate.take(len(batches[:free]))
-        for batch in batches[:free]:
+        self._ahead.extend((batch, anyio.current_time()) for batch in batches[:free])
+        for _ in range(min(self.sink.concurrency - self._calls, len(self._ahead))):
             self._calls += 1
-            calls.start_soon(self._deliver, batch, anyio.current_time())
+            calls.start_soon(self._call)
         await self._give_back([claim for batch in batches[free:] for claim in batch])
 
     async def _give_back(self, claims: Sequence[Claim]) -> None:
@@ -245,20 +259,11 @@ class Lane:
 
     # One call ------------------------------------------------------------------------------------------------------
 
-    async def _deliver(self, claims: Sequence[Claim], claimed_at: float) -> None:
+    async def _call(self) -> None:
+        """One call after the other, while something is claimed ahead."""
         try:
-            if await self._has_slot(claims, claimed_at):
-                try:
-                    began = anyio.current_time()
-                    outcomes = await self._outcomes(claims)
-                finally:
-                    self._slots.release()
-                took = anyio.current_time() - began
-                self._quick = took < _QUICK
-                closes = self._breaker.heard(claims, outcomes, began)
-                await self._settle(claims, outcomes, took)
-                if closes:
-                    await self._close_breaker()
+            while claims := await self._next():
+                await self._deliver(claims)
         except Exception as error:  # a bug of ours must not end the other lanes
             log.error(
                 "Delivering failed; it is tried again when the lease ends.",
@@ -269,21 +274,27 @@ class Lane:
             self._calls -= 1
             self._go_on()
 
-    async def _has_slot(self, claims: Sequence[Claim], claimed_at: float) -> bool:
-        """Wait for one. What has waited so long that its lease could end during the call goes back instead, as it does when
-        nothing but a probe may go out, or we are cancelled.
+    async def _next(self) -> Sequence[Claim]:
+        """What was claimed ahead. It goes back when it has waited so long that its lease could end during the call, when
+        nothing but a probe may go out, and when we are to stop.
         """
-        try:
-            await self._slots.acquire()
-        except anyio.get_cancelled_exc_class():
-            with contextlib.suppress(OutboxError):
-                await self._give_back(claims)
-            raise
-        if anyio.current_time() - claimed_at < _LEASE_MARGIN / 2 and not self._breaker.holds:
-            return True
-        self._slots.release()
-        await self._give_back(claims)
-        return False
+        while self._ahead:
+            claims, claimed_at = self._ahead.popleft()
+            waited = anyio.current_time() - claimed_at
+            if waited < _LEASE_MARGIN / 2 and not self._breaker.holds and not self._stopping:
+                return claims
+            await self._give_back(claims)
+        return ()
+
+    async def _deliver(self, claims: Sequence[Claim]) -> None:
+        began = anyio.current_time()
+        outcomes = await self._outcomes(claims)
+        took = anyio.current_time() - began
+        self._quick = took < _QUICK
+        closes = self._breaker.heard(claims, outcomes, began)
+        await self._settle(claims, outcomes, took)
+        if closes:
+            await self._close_breaker()
 
     async def _outcomes(self, claims: Sequence[Claim]) -> Sequence[Outcome]:
         """What the sink says; an exception, a hang or a wrong answer of its own becomes a :class:`Retry` for each. When we

@@ -14,6 +14,8 @@ from supertokens_events.sink import Delivery
 
 __all__ = ["claims_of", "insert", "settle"]
 
+_AT_ONCE = 500  # outcomes in one statement
+
 _INSERT_EVENT = """
 INSERT INTO event (sequence, id, type, timestamp, tenant_id, user_id, correlation_id, stored_at, payload)
 VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (id) DO NOTHING
@@ -32,15 +34,26 @@ INSERT INTO delivery (sequence, sink, state, due_at, reason, tenant, since) VALU
 _CLAIMED = """
 SELECT delivery.id, fence, used, sink, event.id AS event_id, type, sequence, tenant_id, user_id, payload, first_at,
        (SELECT coalesce(max(number), 0) FROM attempt WHERE attempt.delivery = delivery.id) AS tries
-FROM delivery JOIN event USING (sequence) WHERE delivery.id = ?
+FROM delivery JOIN event USING (sequence) WHERE delivery.id IN ({})
+"""
+_OUTCOMES = """
+WITH outcome (id, fence, state, used, due_at, reason, started_at, number, duration, outcome, detail) AS (VALUES {})
+"""
+_ATTEMPTS = """
+INSERT INTO attempt (delivery, number, started_at, duration, outcome, reason, detail)
+SELECT outcome.id, number, started_at, duration, outcome, outcome.reason, detail
+FROM outcome JOIN delivery ON delivery.id = outcome.id AND delivery.fence = outcome.fence
+WHERE delivery.state = 'pending' ON CONFLICT DO NOTHING
 """
 _SETTLE = """
-UPDATE delivery SET state = ?, used = ?, due_at = ?, reason = ?, first_at = coalesce(first_at, ?), tried_at = ?, held_until = NULL
-WHERE id = ? AND fence = ? AND state = 'pending'
+UPDATE delivery SET state = outcome.state, used = outcome.used, due_at = outcome.due_at, reason = outcome.reason,
+    first_at = coalesce(first_at, started_at), tried_at = started_at, held_until = NULL
+FROM outcome WHERE delivery.id = outcome.id AND delivery.fence = outcome.fence AND delivery.state = 'pending'
 """
-_ATTEMPT = (
-    "INSERT INTO attempt (delivery, number, started_at, duration, outcome, reason, detail) VALUES (?, ?, ?, ?, ?, ?, ?)"
-)
+_HELD = """
+SELECT outcome.id FROM outcome JOIN delivery ON delivery.id = outcome.id AND delivery.fence = outcome.fence
+WHERE tried_at = started_at
+"""
 _SUCCESS = """
 INSERT INTO latest (sink, last_success) VALUES (:sink, :at)
 ON CONFLICT DO UPDATE SET last_success = excluded.last_success WHERE last_success IS NULL OR last_success < excluded.last_success
@@ -103,7 +116,8 @@ def _event_row(entry: Entry, sequence: int, now: float) -> tuple[Any, ...]:
 
 def claims_of(connection: sqlite3.Connection, ids: Sequence[int], now: float) -> list[Claim]:
     """What was just claimed. A delivery whose event was erased becomes dead instead."""
-    rows = [connection.execute(_CLAIMED, (id_,)).fetchone() for id_ in ids]
+    found = {row["id"]: row for row in connection.execute(_CLAIMED.format(_places(len(ids))), ids)}
+    rows = [found[id_] for id_ in ids]
     erased = [(row["id"],) for row in rows if row["payload"] is None]
     connection.executemany(
         "UPDATE delivery SET state = 'dead', reason = 'erased', held_until = NULL WHERE id = ?", erased
@@ -128,28 +142,48 @@ def _claim(row: sqlite3.Row, now: float) -> Claim:
 
 def settle(connection: sqlite3.Connection, settlements: Sequence[Settlement], now: float) -> int:
     """Write down outcomes; returns how many claims were still held."""
-    held = [one for one in settlements if _settle(connection, one, now)]
-    latest = {(one.claim.delivery.sink, one.outcome == "delivered"): one for one in sorted(held, key=_started_last)}
+    return sum(
+        _settle(connection, settlements[begin : begin + _AT_ONCE], now)
+        for begin in range(0, len(settlements), _AT_ONCE)
+    )
+
+
+def _settle(connection: sqlite3.Connection, settlements: Sequence[Settlement], now: float) -> int:
+    """In few statements: Python gives up its lock for each, and a busy event loop does not give it back at once."""
+    outcomes = _OUTCOMES.format(", ".join(["(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"] * len(settlements)))
+    values = [value for settlement in settlements for value in _outcome_row(settlement, now)]
+    connection.execute(outcomes + _ATTEMPTS, values)
+    connection.execute(outcomes + _SETTLE, values)
+    (held,) = connection.execute("SELECT changes()").fetchone()
+    if held < len(settlements):
+        ids = {id_ for (id_,) in connection.execute(outcomes + _HELD, values)}
+        settlements = [one for one in settlements if one.claim.id in ids]
+    _keep_latest(connection, settlements, now)
+    return held
+
+
+def _outcome_row(settlement: Settlement, now: float) -> tuple[Any, ...]:
+    claim, state, outcome, used, wait, duration, reason, detail = settlement
+    due_at = now + wait if state == DeliveryState.PENDING else now
+    text = json.dumps(dict(detail), default=str) if detail else "{}"
+    number = claim.delivery.attempt
+    return claim.id, claim.fence, state, used, due_at, reason, now - duration, number, duration, outcome, text
+
+
+def _keep_latest(connection: sqlite3.Connection, settlements: Sequence[Settlement], now: float) -> None:
+    latest = {
+        (one.claim.delivery.sink, one.outcome == "delivered"): one for one in sorted(settlements, key=_started_last)
+    }
     for (sink, delivered), one in latest.items():
         connection.execute(
             _SUCCESS if delivered else _FAILURE, {"sink": sink, "at": now - one.duration, "reason": one.reason}
         )
-    return len(held)
 
 
 def _started_last(settlement: Settlement) -> float:
     return -settlement.duration
 
 
-def _settle(connection: sqlite3.Connection, settlement: Settlement, now: float) -> bool:
-    claim, state, outcome, used, wait, duration, reason, detail = settlement
-    started_at = now - duration
-    due_at = now + wait if state == DeliveryState.PENDING else now
-    held = connection.execute(
-        _SETTLE, (state, used, due_at, reason, started_at, started_at, claim.id, claim.fence)
-    ).rowcount
-    if held:
-        number = claim.delivery.attempt
-        text = json.dumps(dict(detail), default=str) if detail else "{}"
-        connection.execute(_ATTEMPT, (claim.id, number, started_at, duration, outcome, reason, text))
-    return bool(held)
+def _places(count: int) -> str:
+    """That many parameters of a list."""
+    return ", ".join("?" * count)
