@@ -24,7 +24,7 @@ def test_engine(first):
     """Nothing committed is lost, nothing settled twice, order holds where promised, and the ledger adds up."""
     stories = [play(seed) for seed in range(first, first + 50)]
 
-    assert sum(map(len, stories)) > 500, "faults were injected"
+    assert sum(map(len, stories)) > 250, "faults were injected"
 
 
 @pytest.mark.parametrize("mutant", MUTANTS)

@@ -67,6 +67,7 @@ class World:
         self.faults = Faults(self.rng, self.story, TROUBLE)
         self._path = folder / "events.db"
         self._outbox_type = outbox_type
+        self._opened = []
         self._places = {}
         self._plugins = load_plugins((), disable="*")
         self.keys = self.rng.choice((None, ("u1", "u2", "u3")))
@@ -78,7 +79,13 @@ class World:
         return self._places[sink]
 
     def connect(self):
-        return self._outbox_type(self._path, clock=self.clock)
+        outbox = self._outbox_type(self._path, clock=self.clock)
+        self._opened.append(outbox)
+        return outbox
+
+    def close(self):
+        for outbox in self._opened:
+            outbox.close()
 
     async def run(self):
         self._places = {sink: Place(self) for sink in SINKS}
@@ -204,6 +211,7 @@ def play(seed, outbox_type=SqliteOutbox):
             raise Failure(seed, world.lines, _first(broken)) from None
         finally:
             random.setstate(state)
+            world.close()
         return world.lines
 
 
