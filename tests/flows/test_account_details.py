@@ -379,3 +379,17 @@ def test_a_login_method_of_an_unknown_recipe_is_other():
     )
 
     assert described(method).method == "other"
+
+
+@pytest.mark.parametrize("who", ["nobody", "ada"])
+def test_a_deletion_that_nobody_asks_about(world, who):
+    """Without a look beforehand nobody can tell whether there was such a user: it is counted, and nothing is stored."""
+    w = world([emailpassword()], wanted=False)
+    user_id = w.backend.emailpassword.sign_up("public", ADA, PASSWORD).user.id if who == "ada" else "nobody-at-all"
+
+    w.backend.supertokens.delete_user(user_id)
+
+    assert "user.deleted" not in [event.type for event in w.told()]
+    w.events.emitter.stop()
+    counts = {(line.reason, line.event_type): line.count for line in w.events.outbox.ledger()}
+    assert counts["capture_off", "user.deleted"] == 1

@@ -103,7 +103,7 @@ def account_unlinked(
     return Fact(data, user_id=user_before.id, tenant_id=only(unlinked.tenant_ids))
 
 
-@recipe.read_before("delete_user", UserDeleted)
+@recipe.read_before("delete_user", UserDeleted, vital=True)
 async def user_before(user_id: str, user_context: dict[str, Any]) -> Mapping[str, Any]:
     """``None``: there is none, though the core says OK to its deletion."""
     return {"was_read": True, "user_before": await reads.user(user_id, user_context)}

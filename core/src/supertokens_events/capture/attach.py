@@ -15,7 +15,7 @@ from supertokens_events.capture.recipe import Recipes
 from supertokens_events.capture.scope import Kind
 from supertokens_events.emit import Emitter
 from supertokens_events.ledger import Reason
-from supertokens_events.log import get_logger
+from supertokens_events.log import describe_exception, get_logger
 
 if TYPE_CHECKING:
     from supertokens_python.plugins import SuperTokensPlugin
@@ -75,15 +75,15 @@ def instrument(emitter: Emitter) -> None:
         return
     _rebind_objects(instance, emitter)
     for module in _modules(instance):
-        _guarded(emitter, _rebind_module, module, emitter)
+        _guarded(emitter, module.get_recipe_id(), _rebind_module, module, emitter)
 
 
 def _rebind_objects(instance: Any, emitter: Emitter) -> None:
     """What no override reaches: the SDK's own instance, and the recipes' own objects."""
-    _guarded(emitter, rebind_requests, instance, emitter)
-    _guarded(emitter, _rebind_instance, instance, emitter)
+    _guarded(emitter, "supertokens.middleware", rebind_requests, instance, emitter)
+    _guarded(emitter, "supertokens", _rebind_instance, instance, emitter)
     for module in instance.recipe_modules:
-        _guarded(emitter, _rebind, module, module.get_recipe_id(), "method", emitter)
+        _guarded(emitter, module.get_recipe_id(), _rebind, module, module.get_recipe_id(), "method", emitter)
 
 
 def _rebind_instance(instance: Any, emitter: Emitter) -> None:
@@ -102,9 +102,9 @@ def _modules(instance: Any) -> list[Any]:
 
 def _rebind_module(module: Any, emitter: Emitter) -> None:
     """Not every recipe has a frontend API."""
-    recipe = RECIPES.get(module.get_recipe_id())
-    if recipe is None:
+    if module.get_recipe_id() not in RECIPES:
         return
+    recipe = RECIPES[module.get_recipe_id()]
     rebind(module.recipe_implementation, recipe, "function", emitter)
     if hasattr(module, "api_implementation"):
         rebind(module.api_implementation, recipe, "api", emitter)
@@ -116,29 +116,24 @@ def _override(recipe_id: str, kind: Kind, emitter: Emitter) -> Callable[[Any], A
 
 def _rebind_or_leave(implementation: Any, *, recipe_id: str, kind: Kind, emitter: Emitter) -> Any:
     """An override that raised would abort the app's ``init()``."""
-    _guarded(emitter, _rebind, implementation, recipe_id, kind, emitter)
+    _guarded(emitter, recipe_id, _rebind, implementation, recipe_id, kind, emitter)
     return implementation
 
 
 def _rebind(implementation: Any, recipe_id: str, kind: Kind, emitter: Emitter) -> None:
     """The recipe is imported here, where the SDK uses it: an app uses few."""
-    recipe = RECIPES.get(recipe_id)
-    if recipe is not None:
-        rebind(implementation, recipe, kind, emitter)
+    if recipe_id in RECIPES:
+        rebind(implementation, RECIPES[recipe_id], kind, emitter)
 
 
-def _guarded(emitter: Emitter, function: Callable[..., Any], *arguments: Any) -> None:
+def _guarded(emitter: Emitter, subject: str, function: Callable[..., Any], *arguments: Any) -> None:
+    """``subject``: the recipe, or what of the SDK, as the log and the ledger name it."""
     try:
         function(*arguments)
     except Exception as error:
-        emitter.ledger.count(Reason.CAPTURE_FAILED, subject=_step(function))
+        emitter.ledger.count(Reason.CAPTURE_FAILED, subject=subject)
         log.error(
             "Capture could not be attached; the app goes on without it.",
-            step=_step(function),
-            error=type(error).__name__,
+            subject=subject,
+            error=describe_exception(error),
         )
-
-
-def _step(function: Callable[..., Any]) -> str:
-    """What was to be done, as the log and the ledger name it."""
-    return f"attach.{getattr(function, '__name__', 'init').strip('_')}"

@@ -202,6 +202,7 @@ class _Call:
         self.watch = watch
         self.arguments = arguments
         self.extra: dict[str, Any] = {}
+        self.unknown: set[str] = set()  # types of which nobody knows whether they happened
         self.request_token = self._enter_request()
         self.frame, self.frame_token = push_frame(watch.recipe.id, watch.kind, watch.function, arguments)
         self.position = len(self.frame.root.events)
@@ -220,7 +221,11 @@ class _Call:
         await self._read(self.watch.reader_after, outcome)
 
     async def _read(self, reader: Reader | None, outcome: Outcome) -> None:
-        if reader is None or not self._wanted(reader):
+        if reader is None:
+            return
+        if not self._wanted(reader):
+            if reader.vital:
+                self.unknown.update(reader.event_types)
             return
         try:
             if reader.matches is not None and reader.matches(outcome) is None:
@@ -275,7 +280,9 @@ class _Call:
         events: list[Event] = []
         for fact in _each(capture.handler(**self._fill(capture, outcome, scope))):
             scope.tell(fact.data.event_type)
-            if emitter.takes(fact.data.event_type):  # asked first: an event is much work, and many are not wanted
+            if fact.data.event_type in self.unknown:
+                emitter.ledger.count(Reason.CAPTURE_OFF, event_type=fact.data.event_type)
+            elif emitter.takes(fact.data.event_type):  # asked first: an event is much work, and many are not wanted
                 events.append(_event(fact, root, scope, emitter))
         place = self.position if capture.first else len(root.events)
         root.events[place:place] = events

@@ -127,6 +127,7 @@ class Reader:
     fields: Mapping[str, inspect.Parameter]
     event_types: tuple[str, ...]
     matches: Matcher | None = None
+    vital: bool = False
 
 
 class Recipe:
@@ -182,17 +183,18 @@ class Recipe:
         self.ignored.update(dict.fromkeys(names, because))
 
     def read_before(
-        self, name: str, *event_types: type[EventData], needs: Iterable[str] = ()
+        self, name: str, *event_types: type[EventData], needs: Iterable[str] = (), vital: bool = False
     ) -> Callable[[HandlerT], HandlerT]:
         """An async function that runs before ``name`` and returns more fields for its captures.
 
         It costs a call of the core, so it only runs when somebody wants one of ``event_types``; one that names none
-        decides for itself. ``needs`` lets it take arguments that can hold a secret, to find something by them; what it
+        decides for itself. ``vital``: without it nobody knows whether anything happened, so when nobody wants it nothing is
+        said, which is counted. ``needs`` lets it take arguments that can hold a secret, to find something by them; what it
         returns is what may be told.
         """
 
         def declare(reader: HandlerT) -> HandlerT:
-            self.readers[name] = _reader(name, reader, event_types, needs)
+            self.readers[name] = _reader(name, reader, event_types, needs, vital=vital)
             return reader
 
         return declare
@@ -247,6 +249,9 @@ class Recipes(MutableMapping[str, Recipe]):
             self._recipes[recipe_id] = recipe
         return recipe
 
+    def __contains__(self, recipe_id: object) -> bool:
+        return recipe_id in self._recipes  # without importing it: what that raises is not to be taken for "no"
+
     def __setitem__(self, recipe_id: str, recipe: Recipe) -> None:
         self._recipes[recipe_id] = recipe
 
@@ -266,9 +271,11 @@ def _reader(
     event_types: Iterable[type[EventData]],
     needs: Iterable[str],
     matches: Matcher | None = None,
+    *,
+    vital: bool = False,
 ) -> Reader:
     wanted = tuple(data_model.event_type for data_model in event_types)
-    return Reader(name, reader, _fields(reader, allowed={"user_context", *needs}), wanted, matches)
+    return Reader(name, reader, _fields(reader, allowed={"user_context", *needs}), wanted, matches, vital)
 
 
 def _fields(function: Callable[..., Any], allowed: Iterable[str] = ()) -> Mapping[str, inspect.Parameter]:

@@ -129,6 +129,8 @@ def _take(asked: _Asked, limit: int, tenant: str | None = None) -> list[int]:
 
 def hold(connection: sqlite3.Connection, ids: list[int], until: float) -> None:
     """Claim them: whoever held them before does no longer."""
+    if not ids:
+        return  # a list without an element would have SQLite read the whole table
     connection.execute(
         f"UPDATE delivery SET due_at = ?, held_until = ?, fence = fence + 1 WHERE id IN ({', '.join('?' * len(ids))})",
         (until, until, *ids),

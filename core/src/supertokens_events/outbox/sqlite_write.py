@@ -116,6 +116,8 @@ def _event_row(entry: Entry, sequence: int, now: float) -> tuple[Any, ...]:
 
 def claims_of(connection: sqlite3.Connection, ids: Sequence[int], now: float) -> list[Claim]:
     """What was just claimed. A delivery whose event was erased becomes dead instead."""
+    if not ids:
+        return []
     found = {row["id"]: row for row in connection.execute(_CLAIMED.format(_places(len(ids))), ids)}
     rows = [found[id_] for id_ in ids]
     erased = [(row["id"],) for row in rows if row["payload"] is None]
