@@ -161,7 +161,7 @@ def _settle(connection: sqlite3.Connection, settlements: Sequence[Settlement], n
         ids = {id_ for (id_,) in connection.execute(outcomes + _HELD, values)}
         settlements = [one for one in settlements if one.claim.id in ids]
     _keep_latest(connection, settlements, now)
-    return held
+    return int(held)
 
 
 def _outcome_row(settlement: Settlement, now: float) -> tuple[Any, ...]:
