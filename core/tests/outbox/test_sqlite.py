@@ -668,7 +668,7 @@ class TestLock:
         assert outbox.lead("crm")
         outbox.resign("crm")
 
-    def test_fair(self, path, in_child):
+    def test_fair(self, make, path, in_child):
         """Four processes that write all the time wait for each other, none of them for long."""
 
         def write():
@@ -680,7 +680,7 @@ class TestLock:
                 worst = max(worst, time.monotonic() - start)
             return f"{worst} {stored}"
 
-        SqliteOutbox(path).open()
+        make().open()
         with ThreadPoolExecutor(4) as threads:
             answers = [answer.split() for answer in threads.map(lambda _: in_child(write), range(4))]
 
