@@ -291,10 +291,7 @@ class Lane:
         outcomes = await self._outcomes(claims)
         took = anyio.current_time() - began
         self._quick = took < _QUICK
-        closes = self._breaker.heard(claims, outcomes, began)
-        await self._settle(claims, outcomes, took)
-        if closes:
-            await self._close_breaker()
+        await self._came_to(claims, outcomes, began, took)
 
     async def _outcomes(self, claims: Sequence[Claim]) -> Sequence[Outcome]:
         """What the sink says; an exception, a hang or a wrong answer of its own becomes a :class:`Retry` for each. When we
@@ -315,13 +312,19 @@ class Lane:
         self._sink_failed(reason, n=len(claims))
         return [Retry(reason)] * len(claims)
 
-    async def _settle(self, claims: Sequence[Claim], outcomes: Sequence[Outcome], duration: float) -> None:
+    async def _came_to(
+        self, claims: Sequence[Claim], outcomes: Sequence[Outcome], began: float, duration: float
+    ) -> None:
+        """Have a call's outcomes written down first; the breaker follows from them."""
+        closes = self._breaker.heard(claims, outcomes, began)
         await self._settler.add(
             [
                 (settle(claim, outcome, self.sink.retry, duration=duration), outcome)
                 for claim, outcome in zip(claims, outcomes, strict=True)
             ]
         )
+        if closes:
+            await self._close_breaker()
 
     def _sink_failed(self, reason: str, n: int = 1) -> None:
         self._line.ledger.count(Reason.SINK_FAILED, subject=self.sink.name, n=n)
@@ -350,10 +353,7 @@ class Lane:
         outcomes = await self._outcomes(claims)
         with anyio.CancelScope(shield=True):
             if any(not isinstance(outcome, Retry) for outcome in outcomes):
-                closes = self._breaker.heard(claims, outcomes, began)
-                await self._settle(claims, outcomes, anyio.current_time() - began)
-                if closes:
-                    await self._close_breaker()
+                await self._came_to(claims, outcomes, began, anyio.current_time() - began)
             else:
                 await self._give_back(claims)
                 await self._open_breaker(outcomes)

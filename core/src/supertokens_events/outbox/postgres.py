@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import secrets
 import threading
-import weakref
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from typing import TypeVar
@@ -34,6 +33,7 @@ from supertokens_events.outbox.contract import (
     StoredDelivery,
     StoredEvent,
 )
+from supertokens_events.outbox.forks import while_alive
 from supertokens_events.outbox.postgres_connections import Address, Connection, Connections
 from supertokens_events.outbox.postgres_listener import Listener, Notifier
 from supertokens_events.outbox.postgres_room import Room, WhenFull
@@ -87,7 +87,7 @@ class PostgresOutbox(Outbox):
         self._size = connections
         self._room = None if max_size is None else Room(max_size, when_full, self.name)
         self._process = _Process(self, Schema(schema, self.name, busy_timeout))
-        os.register_at_fork(after_in_child=_while_alive(self._start_anew))
+        os.register_at_fork(after_in_child=while_alive(self._start_anew))
 
     def __repr__(self) -> str:
         return f"PostgresOutbox({self.name!r})"
@@ -257,15 +257,3 @@ class PostgresOutbox(Outbox):
             "event.stored_at >= %s": since,
         }
         return self._run(lambda connection: postgres_reading.deliveries(connection, conditions, limit))
-
-
-def _while_alive(method: Callable[[], None]) -> Callable[[], None]:
-    """``method``, and nothing once its object is gone: what is registered for a fork stays registered."""
-    reference = weakref.WeakMethod(method)
-
-    def call() -> None:
-        bound = reference()
-        if bound is not None:
-            bound()
-
-    return call

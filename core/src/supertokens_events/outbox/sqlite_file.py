@@ -6,7 +6,6 @@ import os
 import sqlite3
 import threading
 import time
-import weakref
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -14,6 +13,7 @@ from pathlib import Path
 from supertokens_events.ledger import Reason
 from supertokens_events.log import get_logger
 from supertokens_events.outbox.contract import OutboxError, OutboxUnavailable
+from supertokens_events.outbox.forks import while_alive
 from supertokens_events.outbox.mounts import network_file_system
 from supertokens_events.outbox.sqlite_aside import COMPANIONS, Identity, beside, identity, is_damage, set_aside
 from supertokens_events.outbox.sqlite_lock import FileLock, Leads
@@ -84,9 +84,9 @@ class SqliteFile:
         self._process = _Process(path)
         self._held: list[threading.Lock] = []
         os.register_at_fork(
-            before=_while_alive(self._let_go),
-            after_in_parent=_while_alive(self._go_on),
-            after_in_child=_while_alive(self._start_anew),
+            before=while_alive(self._let_go),
+            after_in_parent=while_alive(self._go_on),
+            after_in_child=while_alive(self._start_anew),
         )
 
     # What the store uses -------------------------------------------------------------------------------------------
@@ -382,15 +382,3 @@ def _roll_back(connection: sqlite3.Connection) -> None:
     with suppress(sqlite3.Error):  # the first error is the one to tell
         if connection.in_transaction:
             connection.execute("ROLLBACK")
-
-
-def _while_alive(method: Callable[[], None]) -> Callable[[], None]:
-    """``method``, and nothing once its object is gone: what is registered for a fork stays registered."""
-    reference = weakref.WeakMethod(method)
-
-    def call() -> None:
-        bound = reference()
-        if bound is not None:
-            bound()
-
-    return call
