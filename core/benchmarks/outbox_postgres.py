@@ -25,7 +25,7 @@ import psycopg
 from supertokens_events.emit import Emitter, Route
 from supertokens_events.event import new_event_id
 from supertokens_events.outbox import DeliveryState, Entry, NewDelivery, Settlement
-from supertokens_events.outbox.postgres import PostgresOutbox
+from supertokens_events.outbox.postgres.outbox import PostgresOutbox
 from supertokens_events.plugins import load_plugins
 from supertokens_events.subscription import Patterns, Subscription
 from supertokens_events.testing import sample_event

@@ -1,6 +1,7 @@
 """Engines with one mistake each. A simulation that does not find them finds nothing."""
 
-from supertokens_events.outbox import SqliteOutbox, sqlite_write
+from supertokens_events.outbox import SqliteOutbox
+from supertokens_events.outbox.sqlite import write as sqlite_write
 
 
 class SettlesWithoutFencing(SqliteOutbox):

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import psycopg
 
-from supertokens_events.outbox.postgres import PostgresOutbox
+from supertokens_events.outbox.postgres.outbox import PostgresOutbox
 
 PATIENCE = 10.0  # seconds that a test waits for what must come
 _START = 30.0  # seconds that a slow machine may take

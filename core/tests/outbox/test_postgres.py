@@ -26,8 +26,8 @@ from supertokens_events.outbox import (
     OutboxFull,
     OutboxUnavailable,
 )
-from supertokens_events.outbox.postgres import PostgresOutbox
-from supertokens_events.outbox.postgres_listener import Notifier
+from supertokens_events.outbox.postgres.listener import Notifier
+from supertokens_events.outbox.postgres.outbox import PostgresOutbox
 
 # That a process with threads forks is part of what is tested.
 pytestmark = pytest.mark.filterwarnings("ignore:.*multi-threaded, use of fork:DeprecationWarning")
@@ -408,7 +408,7 @@ class TestListening:
         """A process that listens and stores ends when it is done, and says nothing."""
         code = (
             "import sys; from supertokens_events.outbox import Entry; from supertokens_events.testing import sample_event\n"
-            "from supertokens_events.outbox.postgres import PostgresOutbox\n"
+            "from supertokens_events.outbox.postgres.outbox import PostgresOutbox\n"
             "outbox = PostgresOutbox(sys.argv[1], schema=sys.argv[2]); outbox.listen(lambda: None); event = sample_event()\n"
             "print(outbox.append([Entry(event, event.to_bytes())]))"
         )

@@ -11,8 +11,10 @@ import pytest
 from outbox.postgres_server import PATIENCE, PostgresServer, PostgresStore, end_connections, locked, wait_for
 from outbox.stores import LEASE, claimed, entry, later, sequences, settlement
 from supertokens_events.ledger import Reason
-from supertokens_events.outbox import OutboxError, OutboxUnavailable, postgres_append, postgres_schema
-from supertokens_events.outbox.postgres import PostgresOutbox
+from supertokens_events.outbox import OutboxError, OutboxUnavailable
+from supertokens_events.outbox.postgres import append as postgres_append
+from supertokens_events.outbox.postgres import schema as postgres_schema
+from supertokens_events.outbox.postgres.outbox import PostgresOutbox
 
 # That a process with threads forks is part of what is tested.
 pytestmark = pytest.mark.filterwarnings("ignore:.*multi-threaded, use of fork:DeprecationWarning")

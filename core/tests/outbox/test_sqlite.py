@@ -31,7 +31,7 @@ from supertokens_events.outbox import (
     open_outbox,
 )
 from supertokens_events.outbox.mounts import file_system_of, is_network
-from supertokens_events.outbox.sqlite_lock import FileLock
+from supertokens_events.outbox.sqlite.lock import FileLock
 from supertokens_events.testing import FakeClock
 
 # That a process with threads forks is part of what is tested.
@@ -661,7 +661,7 @@ class TestLock:
 
     def test_without_flock(self, make, monkeypatch):
         """Where the system has no flock, SQLite's own locks do."""
-        monkeypatch.setattr("supertokens_events.outbox.sqlite_lock.fcntl", None)
+        monkeypatch.setattr("supertokens_events.outbox.sqlite.lock.fcntl", None)
         outbox = make()
 
         assert outbox.append([entry()]) == [1]
@@ -875,8 +875,8 @@ class TestDamage:
 
     def test_large(self, make, filled, monkeypatch):
         """A file that cannot be looked over in a moment is not known to be bad."""
-        monkeypatch.setattr("supertokens_events.outbox.sqlite_file._CHECK", -1.0)
-        monkeypatch.setattr("supertokens_events.outbox.sqlite_file._CHECK_STEPS", 1)
+        monkeypatch.setattr("supertokens_events.outbox.sqlite.file._CHECK", -1.0)
+        monkeypatch.setattr("supertokens_events.outbox.sqlite.file._CHECK_STEPS", 1)
 
         assert make().append([entry()]) == [51]
         assert aside(filled) == []

@@ -29,7 +29,7 @@ from supertokens_events.outbox.contract import (
     StoredDelivery,
     StoredEvent,
 )
-from supertokens_events.outbox.sqlite import SqliteOutbox
+from supertokens_events.outbox.sqlite.outbox import SqliteOutbox
 
 __all__ = [
     "Attempt",
@@ -84,7 +84,7 @@ def open_outbox(
 
 def _open_postgres(url: str, max_size: int | None, when_full: Literal["refuse", "drop_oldest_done"]) -> Outbox:
     try:  # an app on SQLite never loads a driver
-        from supertokens_events.outbox.postgres import PostgresOutbox
+        from supertokens_events.outbox.postgres.outbox import PostgresOutbox
     except ImportError as error:
         raise ValueError("PostgreSQL needs an extra: pip install 'supertokens-events[postgres]'") from error
     return PostgresOutbox(url, max_size=max_size, when_full=when_full)

@@ -15,8 +15,8 @@ import psycopg
 
 from supertokens_events.event import iso_timestamp
 from supertokens_events.outbox.contract import Entry, NewDelivery, OutboxError
-from supertokens_events.outbox.postgres_claim import NOW
-from supertokens_events.outbox.postgres_connections import Connection
+from supertokens_events.outbox.postgres.claim import NOW
+from supertokens_events.outbox.postgres.connections import Connection
 
 __all__ = ["append"]
 

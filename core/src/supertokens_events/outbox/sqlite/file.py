@@ -15,9 +15,9 @@ from supertokens_events.log import get_logger
 from supertokens_events.outbox.contract import OutboxError, OutboxUnavailable
 from supertokens_events.outbox.forks import while_alive
 from supertokens_events.outbox.mounts import network_file_system
-from supertokens_events.outbox.sqlite_aside import COMPANIONS, Identity, beside, identity, is_damage, set_aside
-from supertokens_events.outbox.sqlite_lock import FileLock, Leads
-from supertokens_events.outbox.sqlite_schema import migrate
+from supertokens_events.outbox.sqlite.aside import COMPANIONS, Identity, beside, identity, is_damage, set_aside
+from supertokens_events.outbox.sqlite.lock import FileLock, Leads
+from supertokens_events.outbox.sqlite.schema import migrate
 
 __all__ = ["CHECKPOINT", "COUNT", "SqliteFile"]
 

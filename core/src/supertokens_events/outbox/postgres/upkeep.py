@@ -8,8 +8,8 @@ from pydantic_core import to_json
 
 from supertokens_events.ledger import LedgerKey, Reason
 from supertokens_events.outbox.contract import Erased, LedgerCount, Pruned, Retention
-from supertokens_events.outbox.postgres_claim import NOW, release_keys
-from supertokens_events.outbox.postgres_connections import Connection
+from supertokens_events.outbox.postgres.claim import NOW, release_keys
+from supertokens_events.outbox.postgres.connections import Connection
 
 __all__ = ["erase", "erase_deleted", "ledger", "prune", "record", "size"]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlite3
 
 from supertokens_events.outbox.contract import Breaker
-from supertokens_events.outbox.sqlite_claim import BLOCKED
+from supertokens_events.outbox.sqlite.claim import BLOCKED
 
 __all__ = ["close", "open_", "overdue", "take_probe"]
 

@@ -4,7 +4,7 @@ A claim looks for candidates without a lock, then locks those that no other disp
 row that was changed in between is left: nobody gets what another has.
 
 That two of one ordering key are never held at once needs no lock: sequences show in their order (see
-:mod:`supertokens_events.outbox.postgres_append`), so whoever sees a delivery sees every earlier one of its key, and a
+:mod:`supertokens_events.outbox.postgres.append`), so whoever sees a delivery sees every earlier one of its key, and a
 claimed one is pending until it is settled.
 
 Deliveries that wait for an earlier one are marked ``blocked`` as they are met, and are then in no claim's way. The mark is
@@ -19,7 +19,7 @@ from typing import Any, NamedTuple
 from psycopg.rows import namedtuple_row
 
 from supertokens_events.outbox.contract import Claim, Look
-from supertokens_events.outbox.postgres_connections import Connection
+from supertokens_events.outbox.postgres.connections import Connection
 from supertokens_events.sink import Delivery
 
 __all__ = ["BEHIND", "NOW", "STILL", "claim", "claim_overdue", "look", "release_keys"]

@@ -10,13 +10,6 @@ from contextlib import suppress
 from typing import TypeVar
 
 from supertokens_events.ledger import LedgerKey
-from supertokens_events.outbox import (
-    postgres_append,
-    postgres_claim,
-    postgres_reading,
-    postgres_settle,
-    postgres_upkeep,
-)
 from supertokens_events.outbox.contract import (
     Claim,
     DeliveryState,
@@ -34,10 +27,17 @@ from supertokens_events.outbox.contract import (
     StoredEvent,
 )
 from supertokens_events.outbox.forks import while_alive
-from supertokens_events.outbox.postgres_connections import Address, Connection, Connections
-from supertokens_events.outbox.postgres_listener import Listener, Notifier
-from supertokens_events.outbox.postgres_room import Room, WhenFull
-from supertokens_events.outbox.postgres_schema import MISSING, Schema
+from supertokens_events.outbox.postgres import (
+    append,
+    claim,
+    reading,
+    settle,
+    upkeep,
+)
+from supertokens_events.outbox.postgres.connections import Address, Connection, Connections
+from supertokens_events.outbox.postgres.listener import Listener, Notifier
+from supertokens_events.outbox.postgres.room import Room, WhenFull
+from supertokens_events.outbox.postgres.schema import MISSING, Schema
 
 __all__ = ["PostgresOutbox"]
 
@@ -149,7 +149,7 @@ class PostgresOutbox(Outbox):
     def _append(self, connection: Connection, entries: Sequence[Entry]) -> list[int]:
         if self._room is not None:
             self._room.take(connection, entries)
-        return postgres_append.append(connection, entries)
+        return append.append(connection, entries)
 
     def listen(self, stored: Callable[[], None]) -> Callable[[], None]:
         process = self._here()
@@ -172,69 +172,69 @@ class PostgresOutbox(Outbox):
         pass
 
     def look(self, sink: str) -> Look:
-        return self._run(lambda connection: postgres_claim.look(connection, sink))
+        return self._run(lambda connection: claim.look(connection, sink))
 
     def claim(self, sink: str, limit: int, lease: float) -> list[Claim]:
         turns = self._here().turns
-        return self._run(lambda connection: postgres_claim.claim(connection, turns, sink, limit, lease))
+        return self._run(lambda connection: claim.claim(connection, turns, sink, limit, lease))
 
     def claim_overdue(self, sink: str, limit: int, lease: float, span: float) -> list[Claim]:
-        return self._run(lambda connection: postgres_claim.claim_overdue(connection, sink, limit, lease, span))
+        return self._run(lambda connection: claim.claim_overdue(connection, sink, limit, lease, span))
 
     def settle(self, settlements: Sequence[Settlement]) -> int:
-        return self._run(lambda connection: postgres_settle.settle(connection, settlements)) if settlements else 0
+        return self._run(lambda connection: settle.settle(connection, settlements)) if settlements else 0
 
     def release(self, claims: Sequence[Claim]) -> None:
         if claims:
-            self._run(lambda connection: postgres_settle.release(connection, claims))
+            self._run(lambda connection: settle.release(connection, claims))
 
     # The breaker ---------------------------------------------------------------------------------------------------
 
     def open_breaker(self, sink: str, *, failing_for: float, probe_in: float, reason: str) -> None:
-        self._run(lambda connection: postgres_settle.open_breaker(connection, sink, failing_for, probe_in, reason))
+        self._run(lambda connection: settle.open_breaker(connection, sink, failing_for, probe_in, reason))
 
     def take_probe(self, sink: str, wait: float) -> bool:
-        return self._run(lambda connection: postgres_settle.take_probe(connection, sink, wait))
+        return self._run(lambda connection: settle.take_probe(connection, sink, wait))
 
     def close_breaker(self, sink: str) -> int:
-        return self._run(lambda connection: postgres_settle.close_breaker(connection, sink))
+        return self._run(lambda connection: settle.close_breaker(connection, sink))
 
     # The ledger ----------------------------------------------------------------------------------------------------
 
     def record(self, counts: Mapping[LedgerKey, int]) -> None:
         if counts:
-            self._run(lambda connection: postgres_upkeep.record(connection, counts))
+            self._run(lambda connection: upkeep.record(connection, counts))
 
     def ledger(self) -> list[LedgerCount]:
-        return self._run(postgres_upkeep.ledger)
+        return self._run(upkeep.ledger)
 
     # Time and room -------------------------------------------------------------------------------------------------
 
     def prune(self, retention: Retention, limit: int = 2000) -> Pruned:
-        return self._run(lambda connection: postgres_upkeep.prune(connection, retention, limit))
+        return self._run(lambda connection: upkeep.prune(connection, retention, limit))
 
     def erase(self, user_id: str) -> Erased:
-        return self._run(lambda connection: postgres_upkeep.erase(connection, user_id))
+        return self._run(lambda connection: upkeep.erase(connection, user_id))
 
     def erase_deleted(self, limit: int = 100) -> Erased:
-        return self._run(lambda connection: postgres_upkeep.erase_deleted(connection, limit))
+        return self._run(lambda connection: upkeep.erase_deleted(connection, limit))
 
     # Looking -------------------------------------------------------------------------------------------------------
 
     def status(self) -> list[SinkStatus]:
-        return self._run(postgres_reading.status)
+        return self._run(reading.status)
 
     def counts(self) -> tuple[int, int]:
-        return self._run(lambda connection: (postgres_reading.count(connection), postgres_upkeep.size(connection)))
+        return self._run(lambda connection: (reading.count(connection), upkeep.size(connection)))
 
     def event(self, event_id: str) -> StoredEvent | None:
-        return self._run(lambda connection: postgres_reading.event(connection, event_id))
+        return self._run(lambda connection: reading.event(connection, event_id))
 
     def events(
         self, *, after: int | None = None, event_type: str | None = None, user_id: str | None = None, limit: int = 100
     ) -> list[StoredEvent]:
         return self._run(
-            lambda connection: postgres_reading.events(
+            lambda connection: reading.events(
                 connection, after=after, event_type=event_type, user_id=user_id, limit=limit
             )
         )
@@ -256,4 +256,4 @@ class PostgresOutbox(Outbox):
             "event.type = %s": event_type,
             "event.stored_at >= %s": since,
         }
-        return self._run(lambda connection: postgres_reading.deliveries(connection, conditions, limit))
+        return self._run(lambda connection: reading.deliveries(connection, conditions, limit))

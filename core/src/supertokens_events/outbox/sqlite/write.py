@@ -9,7 +9,7 @@ from typing import Any
 
 from supertokens_events.event import iso_timestamp, with_sequence
 from supertokens_events.outbox.contract import Claim, DeliveryState, Entry, Settlement
-from supertokens_events.outbox.sqlite_claim import BLOCKED
+from supertokens_events.outbox.sqlite.claim import BLOCKED
 from supertokens_events.sink import Delivery
 
 __all__ = ["claims_of", "insert", "settle"]

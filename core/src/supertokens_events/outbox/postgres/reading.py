@@ -10,8 +10,8 @@ from typing import Any
 from psycopg.rows import dict_row
 
 from supertokens_events.outbox.contract import Attempt, Breaker, DeliveryState, SinkStatus, StoredDelivery, StoredEvent
-from supertokens_events.outbox.postgres_claim import BEHIND, NOW
-from supertokens_events.outbox.postgres_connections import Connection
+from supertokens_events.outbox.postgres.claim import BEHIND, NOW
+from supertokens_events.outbox.postgres.connections import Connection
 
 __all__ = ["count", "deliveries", "event", "events", "status"]
 

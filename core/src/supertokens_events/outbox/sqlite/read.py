@@ -18,7 +18,7 @@ from supertokens_events.outbox.contract import (
     StoredDelivery,
     StoredEvent,
 )
-from supertokens_events.outbox.sqlite_claim import BLOCKED
+from supertokens_events.outbox.sqlite.claim import BLOCKED
 
 __all__ = ["bytes_on_disk", "deliveries", "event", "events", "ledger", "look", "status"]
 

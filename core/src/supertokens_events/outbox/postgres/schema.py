@@ -11,8 +11,8 @@ from psycopg import sql
 from supertokens_events.ledger import LedgerKey, Reason
 from supertokens_events.log import get_logger
 from supertokens_events.outbox.contract import OutboxError, OutboxUnavailable
-from supertokens_events.outbox.postgres_connections import Connection
-from supertokens_events.outbox.postgres_upkeep import record
+from supertokens_events.outbox.postgres.connections import Connection
+from supertokens_events.outbox.postgres.upkeep import record
 
 __all__ = ["MISSING", "Schema"]
 

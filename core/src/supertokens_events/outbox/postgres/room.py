@@ -13,8 +13,8 @@ from typing import Literal
 
 from supertokens_events.ledger import LedgerKey, Reason
 from supertokens_events.outbox.contract import Entry, OutboxFull
-from supertokens_events.outbox.postgres_connections import Connection
-from supertokens_events.outbox.postgres_upkeep import record, size
+from supertokens_events.outbox.postgres.connections import Connection
+from supertokens_events.outbox.postgres.upkeep import record, size
 
 __all__ = ["Room", "WhenFull"]
 

@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Literal
 
 from supertokens_events.ledger import LedgerKey
-from supertokens_events.outbox import sqlite_breaker, sqlite_read, sqlite_room
 from supertokens_events.outbox.contract import (
     Breaker,
     Claim,
@@ -29,9 +28,10 @@ from supertokens_events.outbox.contract import (
     StoredDelivery,
     StoredEvent,
 )
-from supertokens_events.outbox.sqlite_claim import Turns, hold
-from supertokens_events.outbox.sqlite_file import CHECKPOINT, COUNT, SqliteFile
-from supertokens_events.outbox.sqlite_write import claims_of, insert, settle
+from supertokens_events.outbox.sqlite import breaker, read, room
+from supertokens_events.outbox.sqlite.claim import Turns, hold
+from supertokens_events.outbox.sqlite.file import CHECKPOINT, COUNT, SqliteFile
+from supertokens_events.outbox.sqlite.write import claims_of, insert, settle
 
 __all__ = ["SqliteOutbox"]
 
@@ -92,7 +92,7 @@ class SqliteOutbox(Outbox):
     def _make_room(self, connection: sqlite3.Connection, needed: int, now: float) -> None:
         """Raises :class:`OutboxFull` when there is none."""
         assert self._max_size is not None
-        while (size := sqlite_room.size(connection)) + needed > self._max_size:
+        while (size := room.size(connection)) + needed > self._max_size:
             if self._when_full == "refuse" or not self._drop(connection, now):
                 raise OutboxFull(
                     f"the outbox {self.path} is full: {size:,} bytes are in use and {needed:,} more asked for, "
@@ -103,7 +103,7 @@ class SqliteOutbox(Outbox):
         """Searching a large outbox in vain takes a while: not for every event that is refused."""
         if time.monotonic() < self._search_again:
             return False
-        dropped = sqlite_room.drop_oldest_done(connection, now)
+        dropped = room.drop_oldest_done(connection, now)
         if not dropped:
             self._search_again = time.monotonic() + _NOTHING_TO_DROP
         return dropped > 0
@@ -124,7 +124,7 @@ class SqliteOutbox(Outbox):
 
     def look(self, sink: str) -> Look:
         with self._file.connected() as connection:
-            return sqlite_read.look(connection, sink, self._clock())
+            return read.look(connection, sink, self._clock())
 
     def claim(self, sink: str, limit: int, lease: float) -> list[Claim]:
         with self._file.transaction() as connection:
@@ -135,7 +135,7 @@ class SqliteOutbox(Outbox):
     def claim_overdue(self, sink: str, limit: int, lease: float, span: float) -> list[Claim]:
         with self._file.transaction() as connection:
             now = self._clock()
-            ids = sqlite_breaker.overdue(connection, sink, limit, now, span)
+            ids = breaker.overdue(connection, sink, limit, now, span)
             hold(connection, ids, now + lease)
             return claims_of(connection, ids, now)
 
@@ -157,15 +157,15 @@ class SqliteOutbox(Outbox):
     def open_breaker(self, sink: str, *, failing_for: float, probe_in: float, reason: str) -> None:
         with self._file.transaction() as connection:
             now = self._clock()
-            sqlite_breaker.open_(connection, sink, Breaker(now, now - failing_for, now + probe_in, 0, reason))
+            breaker.open_(connection, sink, Breaker(now, now - failing_for, now + probe_in, 0, reason))
 
     def take_probe(self, sink: str, wait: float) -> bool:
         with self._file.transaction() as connection:
-            return sqlite_breaker.take_probe(connection, sink, self._clock(), wait)
+            return breaker.take_probe(connection, sink, self._clock(), wait)
 
     def close_breaker(self, sink: str) -> int:
         with self._file.transaction() as connection:
-            return sqlite_breaker.close(connection, sink, self._clock())
+            return breaker.close(connection, sink, self._clock())
 
     # The ledger ----------------------------------------------------------------------------------------------------
 
@@ -176,28 +176,28 @@ class SqliteOutbox(Outbox):
 
     def ledger(self) -> list[LedgerCount]:
         with self._file.reading() as connection:
-            return sqlite_read.ledger(connection)
+            return read.ledger(connection)
 
     # Time and room -------------------------------------------------------------------------------------------------
 
     def prune(self, retention: Retention, limit: int = 2000) -> Pruned:
         self._search_again = 0.0
         with self._file.transaction() as connection:
-            return sqlite_room.prune(connection, retention, limit, self._clock())
+            return room.prune(connection, retention, limit, self._clock())
 
     def erase(self, user_id: str) -> Erased:
         with self._file.reading() as connection:  # the long search keeps nobody waiting
             (last,) = connection.execute("SELECT coalesce(max(sequence), 0) FROM event").fetchone()
-            found = sqlite_room.events_that_name(connection, user_id, 0)
+            found = room.events_that_name(connection, user_id, 0)
         with self._file.transaction() as connection:
-            since = sqlite_room.events_that_name(connection, user_id, last)
-            erased = sqlite_room.erase_events(connection, {*found, *since})
+            since = room.events_that_name(connection, user_id, last)
+            erased = room.erase_events(connection, {*found, *since})
         self._overwrite(erased)
         return erased
 
     def erase_deleted(self, limit: int = 100) -> Erased:
         with self._file.transaction() as connection:
-            erased = sqlite_room.erase_deleted(connection, limit)
+            erased = room.erase_deleted(connection, limit)
         self._overwrite(erased)
         return erased
 
@@ -210,22 +210,22 @@ class SqliteOutbox(Outbox):
 
     def status(self) -> list[SinkStatus]:
         with self._file.reading() as connection:
-            return sqlite_read.status(connection, self._clock())
+            return read.status(connection, self._clock())
 
     def counts(self) -> tuple[int, int]:
         with self._file.reading() as connection:
             (events,) = connection.execute("SELECT count(*) FROM event").fetchone()
-        return events, sqlite_read.bytes_on_disk(self.path)
+        return events, read.bytes_on_disk(self.path)
 
     def event(self, event_id: str) -> StoredEvent | None:
         with self._file.reading() as connection:
-            return sqlite_read.event(connection, event_id)
+            return read.event(connection, event_id)
 
     def events(
         self, *, after: int | None = None, event_type: str | None = None, user_id: str | None = None, limit: int = 100
     ) -> list[StoredEvent]:
         with self._file.reading() as connection:
-            return sqlite_read.events(
+            return read.events(
                 connection, {"sequence > ?": after, "type = ?": event_type, "user_id = ?": user_id}, limit
             )
 
@@ -247,4 +247,4 @@ class SqliteOutbox(Outbox):
             "event.stored_at >= ?": since,
         }
         with self._file.reading() as connection:
-            return sqlite_read.deliveries(connection, wanted, limit)
+            return read.deliveries(connection, wanted, limit)

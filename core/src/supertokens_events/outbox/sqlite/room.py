@@ -10,7 +10,7 @@ from pydantic_core import to_json
 
 from supertokens_events.ledger import Reason
 from supertokens_events.outbox.contract import Erased, Pruned, Retention
-from supertokens_events.outbox.sqlite_file import COUNT
+from supertokens_events.outbox.sqlite.file import COUNT
 
 __all__ = ["drop_oldest_done", "erase_deleted", "erase_events", "events_that_name", "prune", "size"]
 

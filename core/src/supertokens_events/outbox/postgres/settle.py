@@ -6,8 +6,8 @@ import json
 from collections.abc import Iterable, Sequence
 
 from supertokens_events.outbox.contract import Claim, Settlement
-from supertokens_events.outbox.postgres_claim import NOW, STILL, release_keys
-from supertokens_events.outbox.postgres_connections import Connection
+from supertokens_events.outbox.postgres.claim import NOW, STILL, release_keys
+from supertokens_events.outbox.postgres.connections import Connection
 
 __all__ = ["close_breaker", "open_breaker", "release", "settle", "take_probe"]
 

@@ -1,0 +1,1 @@
+"""An outbox in a PostgreSQL database, for many machines."""

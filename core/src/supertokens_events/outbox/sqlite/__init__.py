@@ -1,0 +1,1 @@
+"""An outbox in one SQLite file, for one machine."""
