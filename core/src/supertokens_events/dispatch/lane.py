@@ -33,7 +33,9 @@ log = get_logger(__name__)
 _LEASE_MARGIN = 15.0  # seconds that a lease lasts beyond the sink's own deadline: time to write the outcome down
 _TROUBLE_WAIT = 1.0  # seconds before the outbox or a sink that could not be opened is tried again
 _GATHER = 0.002  # seconds that a lane with little room waits for more of it: claims are cheaper by the dozen
-_QUICK = 1.0  # seconds: a sink whose calls are quicker than this gets its next deliveries claimed ahead
+_AHEAD = 0.1  # seconds' worth of calls that are claimed ahead: claims are cheaper by the hundred,
+_MOST_AHEAD = 100  # deliveries at most, were the sink ever so quick
+_SMOOTH = 0.2  # of the latest call in what is known of how long a call takes
 _UNSETTLED = 4  # times its concurrency: outcomes that a lane lets wait for a slow outbox
 _OVERDUE = 100  # deliveries given up in one transaction
 
@@ -58,7 +60,7 @@ class Lane:
         self._wake = anyio.Event()
         self._calls = 0
         self._ahead: deque[tuple[Sequence[Claim], float]] = deque()  # claimed for the next calls, and when
-        self._quick = False
+        self._call_takes = math.inf
         self._claimed = 0
         self._more = False  # worth a claim without a look: woken, or the last claim got all that it asked for
         self._blocked = False  # something was due and could not be claimed: perhaps it waits for one in flight
@@ -221,17 +223,20 @@ class Lane:
         return 0.0
 
     async def _room(self) -> int:
-        """How many calls of the sink may be started now."""
-        if self._calls and 2 * self._free() < self.sink.concurrency:
+        """How many calls of the sink may be claimed for now."""
+        if self._calls and 2 * self._free() < self._at_once():
             await anyio.sleep(_GATHER)
         return self._free()
 
     def _free(self) -> int:
-        claimed = self._calls + len(self._ahead)
-        in_memory = claimed + self._settler.unsettled // self._size
-        at_once = 2 * self.sink.concurrency if self._quick else self.sink.concurrency
-        free = min(at_once - claimed, _UNSETTLED * self.sink.concurrency - in_memory)
-        return int(max(0, min(free, self._rate.free)))
+        if self._settler.unsettled >= _UNSETTLED * self.sink.concurrency * self._size:
+            return 0
+        return int(max(0, min(self._at_once() - self._calls - len(self._ahead), self._rate.free)))
+
+    def _at_once(self) -> int:
+        """How many calls are claimed for: those under way, and what comes right after them."""
+        soon = self.sink.concurrency * _AHEAD / max(self._call_takes, _AHEAD / _MOST_AHEAD)
+        return self.sink.concurrency + int(min(soon, _MOST_AHEAD // self._size))
 
     async def _claim(self, calls: int) -> list[Claim]:
         """What that many calls of the sink can take."""
@@ -262,8 +267,8 @@ class Lane:
     async def _call(self) -> None:
         """One call after the other, while something is claimed ahead."""
         try:
-            while claims := await self._next():
-                await self._deliver(claims)
+            while self._ahead:
+                await self._call_in_time()
         except Exception as error:  # a bug of ours must not end the other lanes
             log.error(
                 "Delivering failed; it is tried again when the lease ends.",
@@ -274,41 +279,64 @@ class Lane:
             self._calls -= 1
             self._go_on()
 
-    async def _next(self) -> Sequence[Claim]:
+    async def _call_in_time(self) -> None:
+        """Calls up to the first that outlasts the sink's deadline. They share one scope: a scope for each costs more than all
+        the rest of the lane.
+        """
+        claims: Sequence[Claim] = ()
+        began = anyio.current_time()
+        with anyio.CancelScope() as limit:
+            while not limit.cancel_called and (claims := await self._next(began)):
+                limit.deadline = began + self.sink.deadline
+                outcomes = await self._outcomes(claims, limit)
+                limit.deadline = math.inf
+                began = await self._called(claims, outcomes, began)
+        if limit.cancelled_caught:
+            await self._called(claims, self._too_late(claims), began)
+
+    async def _next(self, now: float) -> Sequence[Claim]:
         """What was claimed ahead. It goes back when it has waited so long that its lease could end during the call, when
         nothing but a probe may go out, and when we are to stop.
         """
         while self._ahead:
             claims, claimed_at = self._ahead.popleft()
-            waited = anyio.current_time() - claimed_at
-            if waited < _LEASE_MARGIN / 2 and not self._breaker.holds and not self._stopping:
+            if now - claimed_at < _LEASE_MARGIN / 2 and not self._breaker.holds and not self._stopping:
                 return claims
             await self._give_back(claims)
         return ()
 
-    async def _deliver(self, claims: Sequence[Claim]) -> None:
-        began = anyio.current_time()
-        outcomes = await self._outcomes(claims)
-        took = anyio.current_time() - began
-        self._quick = took < _QUICK
+    async def _called(self, claims: Sequence[Claim], outcomes: Sequence[Outcome], began: float) -> float:
+        """Go by what a call came to; returns when it ended."""
+        ended = anyio.current_time()
+        took = ended - began
+        self._call_takes = (
+            took if math.isinf(self._call_takes) else self._call_takes + _SMOOTH * (took - self._call_takes)
+        )
         await self._came_to(claims, outcomes, began, took)
+        return ended
 
-    async def _outcomes(self, claims: Sequence[Claim]) -> Sequence[Outcome]:
-        """What the sink says; an exception, a hang or a wrong answer of its own becomes a :class:`Retry` for each. When we
-        are cancelled, the claims go back.
+    async def _outcomes(self, claims: Sequence[Claim], limit: anyio.CancelScope) -> Sequence[Outcome]:
+        """What the sink says; an exception or a wrong answer of its own becomes a :class:`Retry` for each. When we are
+        cancelled, but for ``limit``, the claims go back.
         """
         try:
-            with anyio.move_on_after(self.sink.deadline):
-                return _checked(await self.sink.deliver([claim.delivery for claim in claims]), len(claims))
-            reason = f"the sink took longer than its deadline of {self.sink.deadline:g} s"
+            return _checked(await self.sink.deliver([claim.delivery for claim in claims]), len(claims))
         except _BrokenContract as error:
             reason = str(error)
         except BaseException as error:
-            if is_stop(error):
+            if limit.cancel_called and isinstance(error, anyio.get_cancelled_exc_class()):
+                raise
+            if is_stop(error) and not limit.cancel_called:
                 with contextlib.suppress(OutboxError):
                     await self._give_back(claims)
                 raise
             reason = f"the sink raised {describe_exception(error)}"
+        return self._broken(claims, reason)
+
+    def _too_late(self, claims: Sequence[Claim]) -> Sequence[Outcome]:
+        return self._broken(claims, f"the sink took longer than its deadline of {self.sink.deadline:g} s")
+
+    def _broken(self, claims: Sequence[Claim], reason: str) -> Sequence[Outcome]:
         self._sink_failed(reason, n=len(claims))
         return [Retry(reason)] * len(claims)
 
@@ -350,7 +378,10 @@ class Lane:
         """One call to see whether the place is there. If it is not, the delivery has used up nothing."""
         began = anyio.current_time()
         self._rate.take(1)
-        outcomes = await self._outcomes(claims)
+        with anyio.move_on_after(self.sink.deadline) as limit:
+            outcomes = await self._outcomes(claims, limit)
+        if limit.cancelled_caught:
+            outcomes = self._too_late(claims)
         with anyio.CancelScope(shield=True):
             if any(not isinstance(outcome, Retry) for outcome in outcomes):
                 await self._came_to(claims, outcomes, began, anyio.current_time() - began)

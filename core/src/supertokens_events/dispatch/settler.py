@@ -15,7 +15,10 @@ __all__ = ["Settler"]
 
 log = get_logger(__name__)
 
-_GATHER = 0.001  # seconds that the first outcome waits for others: a transaction costs as much for ten as for one
+_GATHER = (
+    0.001  # seconds, for each outcome of the last transaction, that the next waits for more: one costs as much for
+)
+_LONGEST_GATHER = 0.01  # ten as for one
 
 Settled = tuple[Settlement, Outcome]
 
@@ -35,6 +38,7 @@ class Settler:
         self._settled = settled
         self._waiting: list[Settled] = []
         self._writing = 0
+        self._gather = _GATHER
         self._hurry = False
 
     @property
@@ -55,8 +59,9 @@ class Settler:
         with anyio.CancelScope(shield=True):
             while self._waiting:
                 self._writing = 1
-                await anyio.sleep(_GATHER)
+                await anyio.sleep(self._gather)
                 batch, self._waiting = self._waiting, []
+                self._gather = min(_GATHER * len(batch), _LONGEST_GATHER)
                 self._writing = len(batch)
                 try:
                     await self._write(batch)
