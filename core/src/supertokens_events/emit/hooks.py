@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 from supertokens_events.emit.writer import Call, Retired, Writer
 from supertokens_events.event import Event
@@ -34,7 +34,7 @@ class Hooks:
         self._limit = limit
         self._ask_successor = hung
         self._hung: set[str] = set()
-        self._exist = any(map(plugins.has, _HOOKS))
+        self._there = frozenset(filter(plugins.has, _HOOKS))
 
     def forget(self) -> None:
         """After a fork: the thread that hangs is not in the child."""
@@ -42,7 +42,7 @@ class Hooks:
 
     def watch(self, writer: Writer) -> None:
         """Notice a hook that does not return to ``writer``, whose thread this is."""
-        if self._exist:
+        if self._there:
             watching = threading.Thread(
                 target=self._watch, args=(writer,), name="supertokens-events-watch", daemon=True
             )
@@ -51,11 +51,14 @@ class Hooks:
             except RuntimeError:  # the interpreter shuts down, and stopping has a deadline of its own
                 return
 
-    def call(self, writer: Writer, hook: str, event: Event) -> Iterator[HookResult]:
+    def call(self, writer: Writer, hook: str, event: Event) -> Iterable[HookResult]:
         """Each plugin's answer. A failure is counted and logged by :meth:`failed`.
 
         Raises :class:`Retired` when another thread has taken over meanwhile.
         """
+        return self._call(writer, hook, event) if hook in self._there else ()
+
+    def _call(self, writer: Writer, hook: str, event: Event) -> Iterator[HookResult]:
         for call in self._plugins.calls(hook, event=event):
             if call.plugin in self._hung:
                 yield HookResult(call.plugin, error=HookHung())

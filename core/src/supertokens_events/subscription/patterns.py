@@ -36,9 +36,13 @@ class Patterns:
         self.patterns = tuple(check_pattern(pattern) for pattern in patterns)
         self._rules = [(not pattern.startswith("!"), _compile(pattern.lstrip("!"))) for pattern in self.patterns]
         self._otherwise = bool(self._rules) and not any(wanted for wanted, _ in self._rules)
+        self._decided = lru_cache(maxsize=1024)(self._decide)  # there are about a hundred types
 
     def matches(self, event_type: str) -> bool:
         """Whether an event of this type is wanted."""
+        return self._decided(event_type)
+
+    def _decide(self, event_type: str) -> bool:
         for wanted, rule in reversed(self._rules):
             if rule.fullmatch(event_type):
                 return wanted

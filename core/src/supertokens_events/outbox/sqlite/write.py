@@ -14,11 +14,11 @@ from supertokens_events.sink import Delivery
 
 __all__ = ["claims_of", "insert", "settle"]
 
-_AT_ONCE = 500  # outcomes in one statement
+_AT_ONCE = 500  # rows in one statement
 
 _INSERT_EVENT = """
 INSERT INTO event (sequence, id, type, timestamp, tenant_id, user_id, correlation_id, stored_at, payload)
-VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (id) DO NOTHING
+VALUES {} ON CONFLICT (id) DO NOTHING
 """
 # One that waits for an earlier one of its key is put where no claim meets it.
 _INSERT_DELIVERY = f"""
@@ -29,7 +29,7 @@ SELECT :sequence, :sink, :state, CASE
     THEN {BLOCKED!r} ELSE :now END, :reason, :tenant, :key, :now
 """
 _PLAIN_DELIVERY = """
-INSERT INTO delivery (sequence, sink, state, due_at, reason, tenant, since) VALUES (?, ?, ?, ?, ?, ?, ?)
+INSERT INTO delivery (sequence, sink, state, due_at, reason, tenant, since) VALUES {}
 """
 _CLAIMED = """
 SELECT delivery.id, fence, used, sink, event.id AS event_id, type, sequence, tenant_id, user_id, payload, first_at,
@@ -72,7 +72,7 @@ def insert(connection: sqlite3.Connection, entries: Sequence[Entry], now: float)
     ).fetchone()
     sequences = list(range(last - len(entries) + 1, last + 1))
     rows = [_event_row(entry, sequence, now) for entry, sequence in zip(entries, sequences, strict=True)]
-    if connection.executemany(_INSERT_EVENT, rows).rowcount == len(rows):
+    if _insert_rows(connection, _INSERT_EVENT, rows) == len(rows):
         _insert_deliveries(connection, zip(entries, sequences, strict=True), now)
         return sequences
     connection.execute("DELETE FROM event WHERE sequence >= ?", sequences[:1])
@@ -103,8 +103,19 @@ def _insert_deliveries(connection: sqlite3.Connection, entries: Iterable[tuple[E
             else:
                 names = {"sequence": sequence, "sink": sink, "state": state, "reason": reason}
                 keyed.append(names | {"tenant": tenant, "key": key, "now": now})
-    connection.executemany(_PLAIN_DELIVERY, plain)
+    _insert_rows(connection, _PLAIN_DELIVERY, plain)
     connection.executemany(_INSERT_DELIVERY, keyed)
+
+
+def _insert_rows(connection: sqlite3.Connection, statement: str, rows: Sequence[Sequence[Any]]) -> int:
+    """In few statements, as :func:`_settle`; how many rows were new."""
+    inserted = 0
+    for begin in range(0, len(rows), _AT_ONCE):
+        some = rows[begin : begin + _AT_ONCE]
+        row = f"({_places(len(some[0]))})"
+        values = [value for one in some for value in one]
+        inserted += connection.execute(statement.format(", ".join([row] * len(some))), values).rowcount
+    return inserted
 
 
 def _event_row(entry: Entry, sequence: int, now: float) -> tuple[Any, ...]:
