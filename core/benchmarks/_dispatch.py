@@ -1,7 +1,8 @@
 """One dispatcher in a process of its own, as ``supertokens-events dispatch --until-empty`` runs it.
 
-``python _dispatch.py FOLDER URL [--latency N]`` prints, as JSON: seconds of CPU, MiB of memory at most. With ``--latency``
-it is an app that stores N events, one after the other, and whose own thread delivers them; it prints when each was stored.
+``python _dispatch.py FOLDER URL [--latency N [--every SECONDS]]`` prints, as JSON: seconds of CPU, MiB of memory at most. With
+``--latency`` it is an app that stores N events, one after the other, and whose own thread delivers them; it prints when
+each was stored.
 """
 
 import argparse
@@ -42,8 +43,9 @@ def main() -> None:
     parser.add_argument("folder", type=Path)
     parser.add_argument("url")
     parser.add_argument("--latency", type=int, default=0)
+    parser.add_argument("--every", type=float, default=0.02)
     given = parser.parse_args()
-    stored = latency(given.folder, given.url, given.latency) if given.latency else deliver(given.folder, given.url)
+    stored = latency(given) if given.latency else deliver(given.folder, given.url)
     usage = resource.getrusage(resource.RUSAGE_SELF)
     print(json.dumps({"cpu": usage.ru_utime + usage.ru_stime, "rss": usage.ru_maxrss / 1024, "stored": stored}))
 
@@ -55,16 +57,16 @@ def deliver(folder: Path, url: str) -> dict[str, float]:
     return {}
 
 
-def latency(folder: Path, url: str, count: int) -> dict[str, float]:
-    """When each event was committed. They come 20 ms apart: each finds everything idle, but for the first ones."""
-    events = configured(folder, url, "thread")
+def latency(given: argparse.Namespace) -> dict[str, float]:
+    """When each event was committed. They come so far apart that each finds everything idle, but for the first ones."""
+    events = configured(given.folder, given.url, "thread")
     events.start()
     stored = {}
-    for number in range(-_WARM_UP, count):
+    for number in range(-_WARM_UP, given.latency):
         event = events.emit_sync("app.measured", data={"filling": "x" * 600})
         if number >= 0:
             stored[event.id] = time.monotonic()
-        time.sleep(0.02)
+        time.sleep(given.every)
     time.sleep(1)  # for the last one: to stop is not to deliver
     events.stop()
     return stored

@@ -1,10 +1,11 @@
 """A receiver of webhooks that costs next to nothing: it notes when each event's first byte came, and answers 200.
 
-``python _receiver.py`` prints its port. ``GET /report`` answers with ``{event id: CLOCK_MONOTONIC seconds}`` and forgets.
+``python _receiver.py [PORT]`` prints its port. ``GET /report`` answers with ``{event id: CLOCK_MONOTONIC seconds}`` and forgets.
 """
 
 import asyncio
 import json
+import sys
 import time
 
 OK = b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n"
@@ -49,7 +50,9 @@ def header(head: bytes, name: bytes) -> bytes:
 
 
 async def main() -> None:
-    server = await asyncio.get_running_loop().create_server(Receiver, "127.0.0.1", 0)
+    server = await asyncio.get_running_loop().create_server(
+        Receiver, "127.0.0.1", int(sys.argv[1]) if sys.argv[1:] else 0
+    )
     print(server.sockets[0].getsockname()[1], flush=True)
     await server.serve_forever()
 
