@@ -1,15 +1,14 @@
 """One dispatcher in a process of its own, as ``supertokens-events dispatch --until-empty`` runs it.
 
-``python _dispatch.py FOLDER URL [--latency N [--every SECONDS]]`` prints, as JSON: seconds of CPU, MiB of memory at most. With
-``--latency`` it is an app that stores N events, one after the other, and whose own thread delivers them; it prints when
-each was stored.
+``python _dispatch.py OUTBOX URL [--seconds N | --latency N [--every SECONDS]]`` prints, as JSON: seconds of CPU, MiB of
+memory at most. It delivers until nothing is due, or for ``--seconds``. With ``--latency`` it is an app that stores N events,
+one after the other, and whose own thread delivers them; it prints when each was stored.
 """
 
 import argparse
 import json
 import resource
 import time
-from pathlib import Path
 
 import anyio
 
@@ -19,10 +18,10 @@ _WARM_UP = 20  # events that find a process in which nothing was sent yet
 SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"  # noqa: S105 - of nobody
 
 
-def configured(folder: Path, url: str, run: str) -> Events:
+def configured(outbox: str, url: str, run: str) -> Events:
     return Events.from_dict(
         {
-            "outbox": {"url": f"sqlite:///{folder}/events.db"},
+            "outbox": {"url": outbox},
             "dispatcher": {"run": run},
             "sinks": {
                 "crm": {
@@ -40,26 +39,35 @@ def configured(folder: Path, url: str, run: str) -> Events:
 
 def main() -> None:
     parser = argparse.ArgumentParser()
-    parser.add_argument("folder", type=Path)
+    parser.add_argument("outbox")
     parser.add_argument("url")
+    parser.add_argument("--seconds", type=float)
     parser.add_argument("--latency", type=int, default=0)
     parser.add_argument("--every", type=float, default=0.02)
     given = parser.parse_args()
-    stored = latency(given) if given.latency else deliver(given.folder, given.url)
+    stored = latency(given) if given.latency else deliver(given)
     usage = resource.getrusage(resource.RUSAGE_SELF)
     print(json.dumps({"cpu": usage.ru_utime + usage.ru_stime, "rss": usage.ru_maxrss / 1024, "stored": stored}))
 
 
-def deliver(folder: Path, url: str) -> dict[str, float]:
-    events = configured(folder, url, "off")
-    anyio.run(events.dispatcher().run_until_empty)
+def deliver(given: argparse.Namespace) -> dict[str, float]:
+    events = configured(given.outbox, given.url, "off")
+    dispatcher = events.dispatcher()
+
+    async def for_some_time() -> None:
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(dispatcher.run)
+            await anyio.sleep(given.seconds)
+            dispatcher.stop()
+
+    anyio.run(for_some_time if given.seconds else dispatcher.run_until_empty)
     events.stop()
     return {}
 
 
 def latency(given: argparse.Namespace) -> dict[str, float]:
     """When each event was committed. They come so far apart that each finds everything idle, but for the first ones."""
-    events = configured(given.folder, given.url, "thread")
+    events = configured(given.outbox, given.url, "thread")
     events.start()
     stored = {}
     for number in range(-_WARM_UP, given.latency):

@@ -1,11 +1,12 @@
 """A receiver of webhooks that costs next to nothing: it notes when each event's first byte came, and answers 200.
 
-``python _receiver.py [PORT]`` prints its port. ``GET /report`` answers with ``{event id: CLOCK_MONOTONIC seconds}`` and forgets.
+``python _receiver.py [--port PORT] [--delay SECONDS]`` prints its port; it answers after the delay. ``GET /report`` answers
+with ``{event id: CLOCK_MONOTONIC seconds}`` and forgets.
 """
 
+import argparse
 import asyncio
 import json
-import sys
 import time
 
 OK = b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n"
@@ -15,6 +16,7 @@ class Receiver(asyncio.Protocol):
     """One connection. Requests come whole or in pieces, one after the other."""
 
     came: dict[str, float] = {}
+    delay = 0.0  # seconds
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self.transport = transport
@@ -41,7 +43,10 @@ class Receiver(asyncio.Protocol):
             return
         event_id = header(head, b"webhook-id").decode()
         self.came.setdefault(event_id, self.began)
-        self.transport.write(OK)
+        if self.delay:
+            asyncio.get_running_loop().call_later(self.delay, self.transport.write, OK)
+        else:
+            self.transport.write(OK)
 
 
 def header(head: bytes, name: bytes) -> bytes:
@@ -50,9 +55,12 @@ def header(head: bytes, name: bytes) -> bytes:
 
 
 async def main() -> None:
-    server = await asyncio.get_running_loop().create_server(
-        Receiver, "127.0.0.1", int(sys.argv[1]) if sys.argv[1:] else 0
-    )
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--port", type=int, default=0)
+    parser.add_argument("--delay", type=float, default=0.0)
+    given = parser.parse_args()
+    Receiver.delay = given.delay
+    server = await asyncio.get_running_loop().create_server(Receiver, "127.0.0.1", given.port)
     print(server.sockets[0].getsockname()[1], flush=True)
     await server.serve_forever()
 

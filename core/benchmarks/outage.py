@@ -19,14 +19,16 @@ import time
 from contextlib import closing
 from pathlib import Path
 
-from delivery import HERE, Figures, machine, report, spread
+from delivery import HERE, Figures, machine, report, spread, sqlite
 
 _EVERY = 0.05  # seconds between two events
 _BEFORE = _AFTER = 5.0  # seconds that the receiver is there
 
 
 def start(port: int = 0) -> tuple[subprocess.Popen[str], int]:
-    process = subprocess.Popen([sys.executable, HERE / "_receiver.py", str(port)], stdout=subprocess.PIPE, text=True)
+    process = subprocess.Popen(
+        [sys.executable, HERE / "_receiver.py", "--port", str(port)], stdout=subprocess.PIPE, text=True
+    )
     assert process.stdout is not None
     return process, int(process.stdout.readline())
 
@@ -41,7 +43,16 @@ def outage(down: float) -> Figures:
         receiver, port = start()
         url = f"http://127.0.0.1:{port}/hook"
         count = int((_BEFORE + down + _AFTER + 15) / _EVERY)
-        command = [sys.executable, HERE / "_dispatch.py", folder, url, "--latency", str(count), "--every", str(_EVERY)]
+        command = [
+            sys.executable,
+            HERE / "_dispatch.py",
+            sqlite(folder),
+            url,
+            "--latency",
+            str(count),
+            "--every",
+            str(_EVERY),
+        ]
         with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as app:
             while not report(url):
                 time.sleep(0.1)

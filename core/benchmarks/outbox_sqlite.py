@@ -186,7 +186,10 @@ def _with_backlog(rounds: int, deliveries: int, tenants: int) -> Spread:
     with tempfile.TemporaryDirectory() as folder:
         outbox = SqliteOutbox(Path(folder) / "events.db")
         fill(outbox, deliveries, tenants)
-        figures = [delivered(outbox, 10) for _ in range(rounds)]
+        figures = []
+        for _ in range(rounds):
+            figures.append(delivered(outbox, 10))
+            fill(outbox, 10 * _CLAIM, tenants)
         outbox.close()
     return median(figures)
 
