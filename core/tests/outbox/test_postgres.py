@@ -14,7 +14,6 @@ import pytest
 
 from outbox.postgres_server import (
     PATIENCE,
-    PostgresStore,
     end_connections,
     shared_server,
     wait_for,
@@ -32,34 +31,9 @@ from supertokens_events.outbox.postgres.outbox import PostgresOutbox
 # That a process with threads forks is part of what is tested.
 pytestmark = pytest.mark.filterwarnings("ignore:.*multi-threaded, use of fork:DeprecationWarning")
 
+KINDS = ["postgres"]
 SHORT = 0.3
 CANARY = "c4nary-p4ssword"
-
-
-@pytest.fixture
-def store(tmp_path):
-    store = PostgresStore(tmp_path)
-    yield store
-    store.close()
-
-
-@pytest.fixture
-def outbox(store):
-    return store.connect()
-
-
-@pytest.fixture
-def at(request):
-    """Outboxes at any address, closed at the end."""
-    opened = []
-
-    def at(url, **options):
-        opened.append(PostgresOutbox(url, **{"busy_timeout": 1.0} | options))
-        return opened[-1]
-
-    yield at
-    for outbox in opened:
-        outbox.close()
 
 
 @pytest.fixture

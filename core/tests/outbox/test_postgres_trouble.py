@@ -8,31 +8,19 @@ from concurrent.futures import ThreadPoolExecutor
 import psycopg
 import pytest
 
-from outbox.postgres_server import PATIENCE, PostgresServer, PostgresStore, end_connections, locked, wait_for
+from outbox.postgres_server import PATIENCE, PostgresServer, end_connections, locked, wait_for
 from outbox.stores import LEASE, claimed, entry, later, sequences, settlement
 from supertokens_events.ledger import Reason
 from supertokens_events.outbox import OutboxError, OutboxUnavailable
 from supertokens_events.outbox.postgres import append as postgres_append
 from supertokens_events.outbox.postgres import schema as postgres_schema
-from supertokens_events.outbox.postgres.outbox import PostgresOutbox
 
 # That a process with threads forks is part of what is tested.
 pytestmark = pytest.mark.filterwarnings("ignore:.*multi-threaded, use of fork:DeprecationWarning")
 
+KINDS = ["postgres"]
 SHORT = 0.3
 CANARY = "c4nary-p4ssword"
-
-
-@pytest.fixture
-def store(tmp_path):
-    store = PostgresStore(tmp_path)
-    yield store
-    store.close()
-
-
-@pytest.fixture
-def outbox(store):
-    return store.connect()
 
 
 @pytest.fixture(scope="module")
@@ -41,20 +29,6 @@ def victim():
     server = PostgresServer()
     yield server
     server.remove()
-
-
-@pytest.fixture
-def at(request):
-    """Outboxes at any address, closed at the end."""
-    opened = []
-
-    def at(url, **options):
-        opened.append(PostgresOutbox(url, **{"busy_timeout": 1.0} | options))
-        return opened[-1]
-
-    yield at
-    for outbox in opened:
-        outbox.close()
 
 
 class TestTrouble:
