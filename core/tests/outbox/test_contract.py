@@ -623,7 +623,10 @@ class TestBreaker:
         audit, crm = outbox.status()
 
         assert audit.breaker is None
-        assert crm.breaker == Breaker(about(opened), about(opened - 3.0), about(opened + 5.0), 0, "503")
+        assert crm.breaker == Breaker(
+            about(opened), about(opened - 3.0), about(opened + 5.0), 1, "503", {}, failing_for=about(3.0)
+        )
+        assert list(outbox.breakers()) == ["crm"]
 
     def test_opened_again(self, outbox, store):
         """A probe that fails moves the next one and the reason; since when it is open does not change."""
@@ -632,10 +635,34 @@ class TestBreaker:
         opened = store.now()
         store.advance(5)
 
-        outbox.open_breaker("crm", failing_for=1.0, probe_in=10.0, reason="timeout")
+        outbox.open_breaker("crm", failing_for=1.0, probe_in=10.0, reason="timeout", detail={"status": 504})
 
-        (crm,) = outbox.status()
-        assert crm.breaker == Breaker(about(opened), about(opened - 3.0), about(opened + 15.0), 1, "timeout")
+        crm = outbox.breakers()["crm"]
+        assert crm == Breaker(
+            *(about(opened), about(opened - 3.0), about(opened + 15.0), 2, "timeout"),
+            detail={"status": 504},
+            failing_for=about(8.0),
+        )
+
+    def test_detail(self, outbox):
+        """What a probe brought back is kept until the next one, whatever is in it; an erasure takes it."""
+        outbox.append([entry("crm", user_id="u1")])
+        outbox.open_breaker("crm", failing_for=0.0, probe_in=5.0, reason="503\0", detail={"body": "u1 \0 \ud800"})
+        assert outbox.breakers()["crm"].detail == {"body": "u1 \0 \ud800"}
+
+        outbox.erase("nobody")
+        assert outbox.breakers()["crm"].detail != {}
+        outbox.erase("u1")
+        assert outbox.breakers()["crm"].detail == {}
+        outbox.open_breaker("crm", failing_for=0.0, probe_in=5.0, reason="503")
+        assert outbox.breakers()["crm"].probes == 2
+
+    def test_none_open(self, outbox):
+        """A breaker that is closed is none."""
+        outbox.open_breaker("crm", failing_for=0.0, probe_in=5.0, reason="503")
+        outbox.close_breaker("crm")
+
+        assert outbox.breakers() == {}
 
     def test_probe(self, outbox, store):
         """The probe goes to one dispatcher, once it is due; the next one is due a while after."""

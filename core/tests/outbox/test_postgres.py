@@ -56,7 +56,21 @@ class TestVersions:
         """A fresh database gets the newest schema."""
         outbox.open()
 
-        assert store.execute("SELECT value FROM meta WHERE key = 'schema_version'") == [(1,)]
+        assert store.execute("SELECT value FROM meta WHERE key = 'schema_version'") == [(2,)]
+
+    def test_from_the_first(self, store, outbox):
+        """A store that version 1 has made is brought up to date; an open breaker stays open, its probes counted right."""
+        outbox.open_breaker("crm", failing_for=1.0, probe_in=5.0, reason="503")
+        outbox.close()
+        store.execute(
+            "ALTER TABLE breaker DROP COLUMN detail",
+            "UPDATE breaker SET probes = 0",
+            "UPDATE meta SET value = 1 WHERE key = 'schema_version'",
+        )
+
+        breaker = store.connect().breakers()["crm"]
+
+        assert (breaker.probes, breaker.reason, breaker.detail) == (1, "503", {})
 
     def test_newer(self, store):
         """A store that a newer version has made is refused, and the error says what to do."""

@@ -814,7 +814,7 @@ class TestDamage:
         """Damage that only a query meets is no different."""
         outbox = make()
         outbox._file._checked = True
-        self.damage(filled, 10 * 4096)
+        self.damage(filled, 25 * 4096)  # behind the pages that opening reads
 
         with pytest.raises(OutboxUnavailable, match="begun anew"):
             outbox.events(limit=1000)

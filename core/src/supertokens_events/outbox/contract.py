@@ -157,7 +157,8 @@ class StoredDelivery(NamedTuple):
 
 class Breaker(NamedTuple):
     """An open breaker. ``failing_since`` is when the first of the tries that opened it began; the next probe is due at
-    ``probe_at``. ``probes`` counts those that have failed since, ``reason`` is what the last one said.
+    ``probe_at``. ``probes`` counts those that have failed, from the one that opened it on; ``reason`` and ``detail`` are
+    what the last of them brought back. ``failing_for`` is how many seconds ``failing_since`` is ago.
     """
 
     open_since: float
@@ -165,6 +166,8 @@ class Breaker(NamedTuple):
     probe_at: float
     probes: int
     reason: str
+    detail: Mapping[str, Any] = MappingProxyType({})
+    failing_for: float = 0.0
 
 
 class Look(NamedTuple):
@@ -308,9 +311,18 @@ class Outbox(ABC):
     # The breaker ---------------------------------------------------------------------------------------------------
 
     @abstractmethod
-    def open_breaker(self, sink: str, *, failing_for: float, probe_in: float, reason: str) -> None:
-        """Open it: the tries that failed began ``failing_for`` seconds ago; a probe is due in ``probe_in`` seconds. When it is
-        open already, only the probe and the reason change, and the probe counts as failed.
+    def open_breaker(
+        self,
+        sink: str,
+        *,
+        failing_for: float,
+        probe_in: float,
+        reason: str,
+        detail: Mapping[str, Any] = MappingProxyType({}),
+    ) -> None:
+        """A probe has failed; ``reason`` and ``detail`` are what it brought back. The breaker is open: the tries that failed
+        began ``failing_for`` seconds ago, the next probe is due in ``probe_in`` seconds. When it is open already, it stays so
+        since when it is.
         """
 
     @abstractmethod
@@ -322,6 +334,10 @@ class Outbox(ABC):
         """Close it: every pending delivery that nobody holds and whose last try began since ``failing_since`` is due now.
         Returns how many; 0 when it was not open.
         """
+
+    @abstractmethod
+    def breakers(self) -> dict[str, Breaker]:
+        """Those that are open, by sink."""
 
     # The ledger ----------------------------------------------------------------------------------------------------
 
@@ -343,8 +359,9 @@ class Outbox(ABC):
 
     @abstractmethod
     def erase(self, user_id: str) -> Erased:
-        """Erase the payloads of all events that name ``user_id``, as their user or anywhere in their JSON, and the details of
-        their attempts. Their skeletons stay; deliveries that had not gone out are dead with the reason ``erased``.
+        """Erase the payloads of all events that name ``user_id``, as their user or anywhere in their JSON, the details of their
+        attempts, and those of every breaker that is open. Their skeletons stay; deliveries that had not gone out are dead
+        with the reason ``erased``.
         """
 
     @abstractmethod

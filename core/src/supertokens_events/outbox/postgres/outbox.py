@@ -7,10 +7,12 @@ import secrets
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from typing import TypeVar
+from types import MappingProxyType
+from typing import Any, TypeVar
 
 from supertokens_events.ledger import LedgerKey
 from supertokens_events.outbox.contract import (
+    Breaker,
     Claim,
     DeliveryState,
     Entry,
@@ -190,14 +192,25 @@ class PostgresOutbox(Outbox):
 
     # The breaker ---------------------------------------------------------------------------------------------------
 
-    def open_breaker(self, sink: str, *, failing_for: float, probe_in: float, reason: str) -> None:
-        self._run(lambda connection: settle.open_breaker(connection, sink, failing_for, probe_in, reason))
+    def open_breaker(
+        self,
+        sink: str,
+        *,
+        failing_for: float,
+        probe_in: float,
+        reason: str,
+        detail: Mapping[str, Any] = MappingProxyType({}),
+    ) -> None:
+        self._run(lambda connection: settle.open_breaker(connection, sink, (failing_for, probe_in), (reason, detail)))
 
     def take_probe(self, sink: str, wait: float) -> bool:
         return self._run(lambda connection: settle.take_probe(connection, sink, wait))
 
     def close_breaker(self, sink: str) -> int:
         return self._run(lambda connection: settle.close_breaker(connection, sink))
+
+    def breakers(self) -> dict[str, Breaker]:
+        return self._run(reading.breakers)
 
     # The ledger ----------------------------------------------------------------------------------------------------
 

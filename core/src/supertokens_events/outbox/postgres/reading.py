@@ -13,7 +13,7 @@ from supertokens_events.outbox.contract import Attempt, Breaker, DeliveryState, 
 from supertokens_events.outbox.postgres.claim import BEHIND, NOW
 from supertokens_events.outbox.postgres.connections import Connection
 
-__all__ = ["count", "deliveries", "event", "events", "status"]
+__all__ = ["breakers", "count", "deliveries", "event", "events", "status"]
 
 _EVENT = "SELECT sequence, id, type, timestamp, tenant_id, user_id, correlation_id, stored_at, payload FROM event"
 
@@ -38,6 +38,10 @@ SELECT d.sink,
         ORDER BY f.failed_at DESC LIMIT 1) AS last_reason,
        count(*) FILTER (WHERE state = 'pending' AND {BEHIND}) AS blocked
 FROM delivery d GROUP BY d.sink ORDER BY d.sink"""
+
+_BREAKERS = f"""
+SELECT sink, open_since, failing_since, probe_at, probes, reason, detail, {NOW} - failing_since
+FROM breaker ORDER BY sink"""
 
 
 def event(connection: Connection, event_id: str) -> StoredEvent | None:
@@ -67,13 +71,20 @@ def deliveries(connection: Connection, conditions: Mapping[str, Any], limit: int
     return [_delivery(row, attempts[row["id"]]) for row in reversed(rows)]
 
 
+def breakers(connection: Connection) -> dict[str, Breaker]:
+    """Those that are open, by sink."""
+    return {
+        sink: Breaker(*facts, json.loads(detail), max(0.0, failing_for))
+        for sink, *facts, detail, failing_for in connection.execute(_BREAKERS.encode())
+    }
+
+
 def status(connection: Connection) -> list[SinkStatus]:
     """How every sink stands that has deliveries."""
-    query = "SELECT sink, open_since, failing_since, probe_at, probes, reason FROM breaker"
-    breakers = {sink: Breaker(*facts) for sink, *facts in connection.execute(query)}
+    open_ = breakers(connection)
     with connection.at_leisure(), connection.cursor(row_factory=dict_row) as cursor:
         rows = cursor.execute(_STATUS.encode()).fetchall()
-    return [SinkStatus(**row, breaker=breakers.get(row["sink"])) for row in rows]
+    return [SinkStatus(**row, breaker=open_.get(row["sink"])) for row in rows]
 
 
 def count(connection: Connection) -> int:

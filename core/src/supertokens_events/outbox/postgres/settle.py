@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
 from supertokens_events.outbox.contract import Claim, Settlement
 from supertokens_events.outbox.postgres.claim import NOW, STILL, release_keys
@@ -44,9 +45,10 @@ FROM unnest(%(ids)s::bigint[], %(fences)s::integer[]) AS g(id, fence)
 WHERE d.id = g.id AND d.fence = g.fence AND d.held_until IS NOT NULL"""
 
 _OPEN = f"""
-INSERT INTO breaker (sink, open_since, failing_since, probe_at, reason)
-VALUES (%(sink)s, {NOW}, {NOW} - %(failing_for)s, {NOW} + %(probe_in)s, %(reason)s)
-ON CONFLICT (sink) DO UPDATE SET probe_at = excluded.probe_at, reason = excluded.reason, probes = breaker.probes + 1"""
+INSERT INTO breaker (sink, open_since, failing_since, probe_at, probes, reason, detail)
+VALUES (%(sink)s, {NOW}, {NOW} - %(failing_for)s, {NOW} + %(probe_in)s, 1, %(reason)s, %(detail)s)
+ON CONFLICT (sink) DO UPDATE SET
+    probe_at = excluded.probe_at, probes = breaker.probes + 1, reason = excluded.reason, detail = excluded.detail"""
 _TAKE_PROBE = f"UPDATE breaker SET probe_at = {NOW} + %(wait)s WHERE sink = %(sink)s AND probe_at <= {NOW}"
 
 _UNHELD = f"(held_until IS NULL OR held_until <= {NOW})"
@@ -73,10 +75,15 @@ def release(connection: Connection, claims: Sequence[Claim]) -> None:
     connection.execute(_RELEASE.encode(), values)
 
 
-def open_breaker(connection: Connection, sink: str, failing_for: float, probe_in: float, reason: str) -> None:
-    """Open the breaker of ``sink``, or count a probe that failed."""
+def open_breaker(
+    connection: Connection, sink: str, waits: tuple[float, float], brought: tuple[str, Mapping[str, Any]]
+) -> None:
+    """Open the breaker of ``sink``, or count a probe that failed: for how many seconds its tries fail, and in how many the next
+    probe is due; why this one failed, and the detail.
+    """
+    (failing_for, probe_in), (reason, detail) = waits, brought
     values = {"sink": sink, "failing_for": failing_for, "probe_in": probe_in, "reason": _text(reason)}
-    connection.execute(_OPEN.encode(), values)
+    connection.execute(_OPEN.encode(), values | {"detail": _json(detail)})
 
 
 def take_probe(connection: Connection, sink: str, wait: float) -> bool:
@@ -109,8 +116,12 @@ def _columns(settlements: Iterable[Settlement]) -> dict[str, list[object]]:
         "durations": [float(s.duration) for s in ordered],
         "outcomes": [s.outcome for s in ordered],
         "reasons": [_text(s.reason) for s in ordered],
-        "details": [json.dumps(dict(s.detail), default=str) for s in ordered],
+        "details": [_json(s.detail) for s in ordered],
     }
+
+
+def _json(detail: Mapping[str, Any]) -> str:
+    return json.dumps(dict(detail), default=str)
 
 
 def _text(reason: str | None) -> str | None:

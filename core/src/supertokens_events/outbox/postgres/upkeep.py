@@ -180,6 +180,7 @@ def _erase(connection: Connection, sequences: Sequence[int]) -> Erased:
     values = {"sequences": list(sequences)}
     events = connection.execute(_ERASE, values).rowcount
     connection.execute(_ERASE_DETAILS, values)
+    connection.execute("UPDATE breaker SET detail = '{}'")  # a receiver's answer to a probe may be about one of them
     dead = [id_ for (id_,) in connection.execute(_ERASE_DELIVERIES, values)]
     release_keys(connection, dead, still_pending=False)
     return Erased(events, len(dead))

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import json
 import sqlite3
 
 from supertokens_events.outbox.contract import Breaker
 from supertokens_events.outbox.sqlite.claim import BLOCKED
 
-__all__ = ["close", "open_", "overdue", "take_probe"]
+__all__ = ["all_open", "close", "open_", "overdue", "take_probe"]
 
 _OPEN = """
-INSERT INTO breaker (sink, open_since, failing_since, probe_at, probes, reason) VALUES (?, ?, ?, ?, ?, ?)
-ON CONFLICT DO UPDATE SET probe_at = excluded.probe_at, probes = probes + 1, reason = excluded.reason
+INSERT INTO breaker (sink, open_since, failing_since, probe_at, probes, reason, detail) VALUES (?, ?, ?, ?, ?, ?, ?)
+ON CONFLICT DO UPDATE SET
+    probe_at = excluded.probe_at, probes = probes + 1, reason = excluded.reason, detail = excluded.detail
 """
+_ALL = "SELECT sink, open_since, failing_since, probe_at, probes, reason, detail FROM breaker ORDER BY sink"
 _FAILED_MEANWHILE = f"""
 UPDATE delivery SET due_at = :now
 WHERE sink = :sink AND state = 'pending' AND due_at > :now AND due_at < {BLOCKED!r}
@@ -41,9 +44,16 @@ SELECT id FROM (
 
 def open_(connection: sqlite3.Connection, sink: str, breaker: Breaker) -> None:
     """Open it, or note another probe that failed."""
-    connection.execute(
-        _OPEN, (sink, breaker.open_since, breaker.failing_since, breaker.probe_at, breaker.probes, breaker.reason)
-    )
+    *facts, detail, _failing_for = breaker
+    connection.execute(_OPEN, (sink, *facts, json.dumps(dict(detail), default=str)))
+
+
+def all_open(connection: sqlite3.Connection, now: float) -> dict[str, Breaker]:
+    """Those that are open, by sink."""
+    return {
+        sink: Breaker(opened, since, probe_at, probes, reason, json.loads(detail), max(0.0, now - since))
+        for sink, opened, since, probe_at, probes, reason, detail in connection.execute(_ALL)
+    }
 
 
 def take_probe(connection: sqlite3.Connection, sink: str, now: float, wait: float) -> bool:

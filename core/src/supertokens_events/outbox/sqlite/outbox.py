@@ -7,7 +7,8 @@ import sqlite3
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Literal
+from types import MappingProxyType
+from typing import Any, Literal
 
 from supertokens_events.ledger import LedgerKey
 from supertokens_events.outbox.contract import (
@@ -154,10 +155,18 @@ class SqliteOutbox(Outbox):
 
     # The breaker ---------------------------------------------------------------------------------------------------
 
-    def open_breaker(self, sink: str, *, failing_for: float, probe_in: float, reason: str) -> None:
+    def open_breaker(
+        self,
+        sink: str,
+        *,
+        failing_for: float,
+        probe_in: float,
+        reason: str,
+        detail: Mapping[str, Any] = MappingProxyType({}),
+    ) -> None:
         with self._file.transaction() as connection:
             now = self._clock()
-            breaker.open_(connection, sink, Breaker(now, now - failing_for, now + probe_in, 0, reason))
+            breaker.open_(connection, sink, Breaker(now, now - failing_for, now + probe_in, 1, reason, detail))
 
     def take_probe(self, sink: str, wait: float) -> bool:
         with self._file.transaction() as connection:
@@ -166,6 +175,10 @@ class SqliteOutbox(Outbox):
     def close_breaker(self, sink: str) -> int:
         with self._file.transaction() as connection:
             return breaker.close(connection, sink, self._clock())
+
+    def breakers(self) -> dict[str, Breaker]:
+        with self._file.connected() as connection:
+            return breaker.all_open(connection, self._clock())
 
     # The ledger ----------------------------------------------------------------------------------------------------
 

@@ -10,7 +10,6 @@ from typing import Any
 
 from supertokens_events.outbox.contract import (
     Attempt,
-    Breaker,
     DeliveryState,
     LedgerCount,
     Look,
@@ -18,6 +17,7 @@ from supertokens_events.outbox.contract import (
     StoredDelivery,
     StoredEvent,
 )
+from supertokens_events.outbox.sqlite.breaker import all_open
 from supertokens_events.outbox.sqlite.claim import BLOCKED
 
 __all__ = ["bytes_on_disk", "deliveries", "event", "events", "ledger", "look", "status"]
@@ -76,10 +76,8 @@ def status(connection: sqlite3.Connection, now: float) -> list[SinkStatus]:
         found[sink] |= {"blocked": blocked}
     for sink, *latest in connection.execute("SELECT sink, last_success, last_failure, last_reason FROM latest"):
         found.get(sink, {}).update(zip(("last_success", "last_failure", "last_reason"), latest, strict=True))
-    for sink, *breaker in connection.execute(
-        "SELECT sink, open_since, failing_since, probe_at, probes, reason FROM breaker"
-    ):
-        found.get(sink, {})["breaker"] = Breaker(*breaker)
+    for sink, breaker in all_open(connection, now).items():
+        found.get(sink, {})["breaker"] = breaker
     return [SinkStatus(sink, **facts) for sink, facts in sorted(found.items())]
 
 

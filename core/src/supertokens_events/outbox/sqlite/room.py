@@ -171,6 +171,8 @@ def erase_events(connection: sqlite3.Connection, sequences: Iterable[int]) -> Er
     connection.executemany(
         "UPDATE attempt SET detail = '{}' WHERE delivery IN (SELECT id FROM delivery WHERE sequence = ?)", events
     )
+    if events:  # a receiver's answer to a probe may be about one of them
+        connection.execute("UPDATE breaker SET detail = '{}'")
     dead = connection.executemany(
         "UPDATE delivery SET state = 'dead', reason = 'erased', held_until = NULL WHERE sequence = ? AND state = 'pending'",
         events,

@@ -1,0 +1,3 @@
+-- What the last probe brought back, as a small JSON object that the sink gave; `probes` counts those that have failed.
+ALTER TABLE breaker ADD COLUMN detail TEXT NOT NULL DEFAULT '{}';
+UPDATE breaker SET probes = probes + 1;
