@@ -192,6 +192,13 @@ class PostgresStore:
         """Take the payload of an event away, as an erasure does, and leave its deliveries as they are."""
         self.execute(f"UPDATE event SET payload = NULL WHERE sequence = {sequence}")
 
+    def go_on_after(self, sequence):
+        """Have the next event get the sequence after this one; what was there before is as if it was pruned."""
+        self.execute(
+            f"UPDATE meta SET value = {sequence} WHERE key = 'sequence'",
+            f"UPDATE event SET sequence = {sequence}",
+        )
+
     def close(self):
         """Close every outbox, and drop what they made."""
         for outbox in self.opened:

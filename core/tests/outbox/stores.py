@@ -40,6 +40,12 @@ class SqliteStore:
         with closing(sqlite3.connect(self.path)) as connection, connection:
             connection.execute("UPDATE event SET payload = NULL WHERE sequence = ?", (sequence,))
 
+    def go_on_after(self, sequence):
+        """Have the next event get the sequence after this one; what was there before is as if it was pruned."""
+        with closing(sqlite3.connect(self.path)) as connection, connection:
+            connection.execute("UPDATE meta SET value = ? WHERE key = 'sequence'", (sequence,))
+            connection.execute("UPDATE event SET sequence = ?", (sequence,))
+
     def close(self):
         """Close every outbox."""
         for outbox in self.opened:

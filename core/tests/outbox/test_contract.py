@@ -899,6 +899,62 @@ class TestRoom:
         assert roomy.append([entry("crm")]) == [1]
 
 
+class TestPrunable:
+    """What would go is what goes."""
+
+    @pytest.fixture
+    def aged(self, outbox, store):
+        """Events of every kind: done, dead, skipped, waiting, tried and waiting, delivered to one of two, for nobody."""
+        skipped = NewDelivery("crm", DeliveryState.SKIPPED)
+        outbox.append([entry("crm"), entry("crm"), entry(skipped), entry("crm", "audit"), entry("crm"), entry()])
+        done, died, half, tried = outbox.claim("crm", 4, LEASE)
+        outbox.settle([settlement(done), dead(died), settlement(half), later(tried, 10_000)])
+        outbox.record({LedgerKey(Reason.LOST, "", "user.created"): 1})
+        store.advance(1000)
+        outbox.append([entry("crm")])
+        outbox.settle([settlement(claim) for claim in outbox.claim("crm", 9, LEASE)])
+        return outbox
+
+    @pytest.mark.parametrize(
+        "retention",
+        [
+            Retention(),
+            Retention(0.0, 0.0, 0.0, 0.0, 500.0),
+            Retention(*[500.0] * 5),
+            Retention(events=500.0),
+            Retention(deliveries=500.0),
+            Retention(dead=500.0, events=0.0),
+            Retention(attempts=500.0),
+            Retention(attempts=500.0, deliveries=0.0),
+            Retention(deliveries=500.0, events=10_000.0),
+            Retention(ledger=500.0),
+        ],
+        ids=str,
+    )
+    def test_the_same(self, aged, store, retention):
+        """As many rows of each table as are then deleted, whatever is kept how long; and until then nothing is."""
+        store.advance(1)
+        before = aged.status(), aged.counts()[0]
+
+        would_go = aged.prunable(retention)
+
+        assert (aged.status(), aged.counts()[0]) == before
+        assert would_go == aged.prune(retention)
+        assert not any(aged.prune(retention))
+
+
+@pytest.mark.parametrize("sequence", [2**15 - 2, 2**31 - 2], ids=["16 bits", "32 bits"])
+def test_erase_far_on(store, sequence):
+    """However many events there were: an erasure finds those on both sides of where a number gets wider."""
+    outbox = store.connect()
+    outbox.append([entry()])
+    store.go_on_after(sequence)
+    outbox.append([entry(user_id="u1"), entry(user_id="u2"), entry(user_id="u1"), entry(user_id="u1")])
+
+    assert outbox.erase("u1") == Erased(events=3)
+    assert [event.body is None for event in outbox.events()] == [False, True, False, True, True]
+
+
 class TestErasure:
     """What is left of a person."""
 

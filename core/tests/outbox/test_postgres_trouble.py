@@ -269,6 +269,18 @@ class TestAnotherInItsPlace:
         assert self.damage(outbox) == [("outbox_damaged", 1)]
         assert logged().count("The outbox has lost events") == 1
 
+    def test_behind_a_pool(self, store, outbox):
+        """A connection that has lost its settings, as behind a pool, is an error; nothing is made elsewhere."""
+        outbox.append([entry()])
+        with outbox._connections().one() as connection:
+            connection.execute("RESET ALL")
+
+        with pytest.raises(OutboxUnavailable, match="does not keep its settings, as behind a pool in transaction"):
+            outbox.append([entry()])
+
+        assert store.server.execute("SELECT to_regclass('public.meta')") == [(None,)]
+        assert self.damage(store.connect()) == []
+
     def test_database_dropped(self, store, at, logged):
         """A database that is dropped makes the outbox unavailable until there is one of that name."""
         store.server.execute("CREATE DATABASE passing")

@@ -834,15 +834,16 @@ class TestDamage:
             child.end()
 
     def test_others_follow(self, make, filled):
-        """A process that has the file open goes on with the new one."""
+        """A process that has the file open goes on with the new one, and gives no sequence again that it has given."""
         ours = make()
         assert ours.append([entry()]) == [51]
         ours._file._replace(ours._file._here(), sqlite3.DatabaseError("as if damaged"))
         other = make()
 
         assert other.append([entry()]) == [1]
-        assert ours.append([entry()]) == [2]
-        assert sequences(other) == [1, 2]
+        assert ours.append([entry()]) == [52]
+        assert other.append([entry()]) == [53]
+        assert sequences(other) == [1, 52, 53]
 
     def test_set_aside_twice(self, make, path):
         """Files that are set aside in the same second keep their own names."""
@@ -888,11 +889,22 @@ class TestDamage:
         other.append([entry()])
         path.unlink()
 
-        assert ours.append([entry()]) == [1]
-        assert other.append([entry()]) == [2]
+        assert ours.append([entry()]) == [3]
+        assert other.append([entry()]) == [4]
         ours.close()
         other.close()
-        assert sequences(make()) == [1, 2]
+        assert sequences(make()) == [3, 4]
+
+    def test_given_only_when_committed(self, make, path):
+        """A sequence whose append failed is given to the next: no gap."""
+        outbox = make()
+        outbox.append([entry()])
+        surrogate = entry(data={"email": "x"})._replace(body=b"{}", deliveries=[NewDelivery("\ud800")])
+
+        with pytest.raises(OutboxError):
+            outbox.append([surrogate])
+
+        assert outbox.append([entry()]) == [2]
 
     def test_replaced(self, make, path, tmp_path):
         """A file that another is put in place of, such as a backup, is left for that one, without the old one's WAL."""

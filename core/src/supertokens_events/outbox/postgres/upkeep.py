@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 
 from pydantic_core import to_json
@@ -11,7 +12,7 @@ from supertokens_events.outbox.contract import Erased, LedgerCount, Pruned, Rete
 from supertokens_events.outbox.postgres.claim import NOW, release_keys
 from supertokens_events.outbox.postgres.connections import Connection
 
-__all__ = ["erase", "erase_deleted", "ledger", "prune", "record", "size"]
+__all__ = ["erase", "erase_deleted", "ledger", "prunable", "prune", "record", "size"]
 
 _SPAN = 5000  # sequences that one statement searches when a user is erased
 
@@ -56,8 +57,20 @@ DELETE FROM event WHERE sequence IN (
 _OLD_LEDGER = f"""
 DELETE FROM ledger WHERE ctid = ANY(ARRAY(SELECT ctid FROM ledger WHERE last_at < {NOW} - %(age)s LIMIT %(limit)s))"""
 
+# What a delivery `d` is when its time has come.
+_FINISHED = f"""
+(d.state IN ('done', 'skipped') AND d.stored_at < {NOW} - %(deliveries)s
+ OR d.state = 'dead' AND d.stored_at < {NOW} - %(dead)s)"""
+_PRUNABLE = f"""
+SELECT (SELECT count(*) FROM event e WHERE e.stored_at < {NOW} - %(events)s
+        AND NOT EXISTS (SELECT FROM delivery d WHERE d.sequence = e.sequence AND NOT {_FINISHED})),
+       (SELECT count(*) FROM delivery d WHERE {_FINISHED}),
+       (SELECT count(*) FROM attempt a JOIN delivery d ON d.id = a.delivery
+        WHERE d.state <> 'pending' AND d.stored_at < {NOW} - %(attempts)s OR {_FINISHED}),
+       (SELECT count(*) FROM ledger WHERE last_at < {NOW} - %(ledger)s)"""
+
 _NAMES_USER = """
-SELECT sequence FROM event WHERE sequence > %(after)s AND sequence <= %(after)s + %(span)s
+SELECT sequence FROM event WHERE sequence > %(after)s AND sequence <= %(up_to)s
   AND payload IS NOT NULL AND (user_id = %(user)s OR position(%(needle)b::bytea IN payload) > 0)"""
 _ERASE = "UPDATE event SET payload = NULL WHERE sequence = ANY(%(sequences)s) AND payload IS NOT NULL"
 _ERASE_DETAILS = """
@@ -122,6 +135,15 @@ def prune(connection: Connection, retention: Retention, limit: int) -> Pruned:
     return Pruned(events, finished + dead, attempts + its_tries + their_tries, lines)
 
 
+def prunable(connection: Connection, retention: Retention) -> Pruned:
+    """How many rows of each table would go."""
+    ages = {name: math.inf if age is None else age for name, age in retention._asdict().items()}
+    with connection.at_leisure():
+        row = connection.execute(_PRUNABLE.encode(), ages).fetchone()
+    assert row is not None
+    return Pruned(*row)
+
+
 def _delete(connection: Connection, query: str, age: float | None, limit: int) -> int:
     if age is None:
         return 0
@@ -168,7 +190,7 @@ def erase_deleted(connection: Connection, limit: int) -> Erased:
 
 
 def _erase_between(connection: Connection, user_id: str, after: int) -> Erased:
-    values = {"after": after, "span": _SPAN, "user": user_id, "needle": to_json(user_id)}
+    values = {"after": after, "up_to": after + _SPAN, "user": user_id, "needle": to_json(user_id)}
     with connection.transaction():
         rows = connection.execute(_NAMES_USER.encode(), values).fetchall()
         return _erase(connection, [sequence for (sequence,) in rows])
