@@ -57,6 +57,13 @@ class Snail(Pigeon):
     concurrency = 1
 
 
+class Train(Pigeon):
+    """A sink type that keeps each user's events in order."""
+
+    type = "train"
+    ordered = True
+
+
 class Greedy(RecordingSink):
     """A sink type with a key that every sink has."""
 
@@ -83,7 +90,7 @@ class Crooked(RecordingSink):
 class Aviary:
     @hookimpl
     def register_sink_types(self):
-        return [Pigeon, Snail, Crooked, Greedy]
+        return [Pigeon, Snail, Train, Crooked, Greedy]
 
 
 PLUGINS = load_plugins([Aviary()], disable="*")
@@ -228,6 +235,21 @@ class TestValid:
         sink = load({"sinks": {"crm": BARE}}).sinks["crm"].build()
 
         assert (sink.concurrency, sink.rate) == (Pigeon.concurrency, None)
+
+    @pytest.mark.parametrize(
+        ("sink_type", "table", "ordered"),
+        [
+            ("pigeon", {}, False),
+            ("pigeon", {"ordering": "user"}, True),
+            ("train", {}, True),
+            ("train", {"ordering": "none"}, False),
+        ],
+    )
+    def test_the_types_own_order(self, sink_type, table, ordered):
+        """A sink type's own choice of order holds, unless the sink's table says otherwise; for storing and for delivering."""
+        config = load({"sinks": {"crm": BARE | {"type": sink_type} | table}}).sinks["crm"]
+
+        assert (config.ordered, config.build().ordered) == (ordered, ordered)
 
     @pytest.mark.parametrize(("sink_type", "concurrency"), [("pigeon", 20), ("snail", 1)])
     def test_usual_concurrency(self, sink_type, concurrency):

@@ -13,7 +13,7 @@ import anyio
 import pytest
 
 from supertokens_events import hookimpl
-from supertokens_events.dispatch import Dispatcher, DispatcherThread, dispatcher, lane
+from supertokens_events.dispatch import Dispatcher, DispatcherThread, dispatcher, lane, listeners
 from supertokens_events.ledger import Ledger, LedgerKey, Reason
 from supertokens_events.outbox import DeliveryState, Entry, NewDelivery, OutboxUnavailable, SqliteOutbox
 from supertokens_events.retry import RetryPolicy
@@ -490,6 +490,105 @@ class TestRun:
         assert told == [("crm", 1, Delivered(), "done")]
         assert ledger.peek() == {LedgerKey(Reason.LISTENER_FAILED, "Broken#2", "user.created"): 1}
         assert SECRET not in logged()
+
+    async def test_told_by_one_that_hangs(self, make_dispatcher, append, outbox, ledger, logged, monkeypatch):
+        """A hook that hangs delays no delivery and no other plugin; what its plugin misses is counted, and told once."""
+        monkeypatch.setattr(listeners, "_MOST", 3)
+        let_go = threading.Event()
+        told = []
+
+        class Hangs:
+            @hookimpl
+            def delivery_settled(self, delivery):
+                let_go.wait()
+
+        class Metrics:
+            @hookimpl
+            def delivery_settled(self, delivery):
+                told.append(delivery.sequence)
+
+        dispatcher = make_dispatcher(Crm(), plugins=[Metrics(), Hangs()])
+        async with running(dispatcher):
+            for count in range(1, 9):
+                append()
+                dispatcher.wake()
+                await until(lambda: len(outbox.deliveries(state=DeliveryState.DONE)) == count)  # noqa: B023
+            await until(lambda: len(told) == 8)
+            assert sum(stored_counts(outbox, ledger, Reason.HOOK_HUNG, "Hangs#2")) == 4
+            let_go.set()
+
+        assert told == list(range(1, 9))
+        assert logged().count("A plugin's hook hangs, or is slower than what happens") == 1
+        assert sum(stored_counts(outbox, ledger, Reason.HOOK_HUNG, "Metrics#1")) == 0
+
+    async def test_told_again(self, make_dispatcher, append, ledger, logged, monkeypatch):
+        """A plugin whose hook returns after all is told of what happens from then on."""
+        monkeypatch.setattr(listeners, "_MOST", 1)
+        hangs, let_go = threading.Event(), threading.Event()
+        told = []
+
+        class Slow:
+            @hookimpl
+            def delivery_settled(self, delivery):
+                told.append(delivery.sequence)
+                hangs.set()
+                let_go.wait()
+
+        sink = Crm()
+        dispatcher = make_dispatcher(sink, plugins=[Slow()])
+        async with running(dispatcher):
+            append()
+            dispatcher.wake()
+            await until(hangs.is_set)
+            append(n=3)
+            dispatcher.wake()
+            await until(lambda: "A plugin's hook hangs" in logged())
+            let_go.set()
+            await until(lambda: len(told) == 2)
+            append()
+            dispatcher.wake()
+            await until(lambda: 5 in told)
+
+        assert told == [1, 2, 5]
+        assert logged().count("A plugin's hooks keep up again") == 1
+
+    async def test_end_with_one_that_hangs(self, make_dispatcher, append, outbox, ledger, monkeypatch):
+        """A dispatcher that ends does not wait for a hook that hangs; what was still to be told is counted."""
+        monkeypatch.setattr(listeners, "_LAST_WORDS", 0.05)
+        let_go = threading.Event()
+
+        class Hangs:
+            @hookimpl
+            def delivery_settled(self, delivery):
+                let_go.wait()
+
+        append(n=3)
+        with anyio.fail_after(PATIENCE):
+            assert await make_dispatcher(Crm(), plugins=[Hangs()]).run_until_empty() == 3
+        let_go.set()
+
+        assert sum(stored_counts(outbox, ledger, Reason.HOOK_HUNG, "Hangs#1")) == 2
+
+    async def test_nobody_listens(self, deliver, append, monkeypatch):
+        """Where no plugin has the hook, nothing is done for it."""
+        calls = count_calls(monkeypatch, listeners.Listeners, "tell")
+        append(n=3)
+
+        class Elsewhere:
+            @hookimpl
+            def event_emitted(self, event):
+                raise AssertionError
+
+        await deliver(Crm(), plugins=[Elsewhere()])
+
+        assert calls == []
+        assert not [name for name in running_threads() if "-tell-" in name]
+
+
+def stored_counts(outbox, ledger, reason, subject):
+    """The counts of one line, stored or not yet."""
+    yield from (line.count for line in outbox.ledger() if (line.reason, line.subject) == (reason, subject))
+    yield from (n for key, n in ledger.peek().items() if (key.reason, key.subject) == (reason, subject))
 
 
 def count_calls(monkeypatch, target, name):

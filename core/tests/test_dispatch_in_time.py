@@ -2,12 +2,15 @@
 
 import asyncio
 import itertools
+import queue
+import threading
 from contextlib import asynccontextmanager
 
 import anyio
 import pytest
 
 from simulation.time import StoreClock, VirtualTimeLoop
+from supertokens_events import hookimpl
 from supertokens_events.dispatch import Dispatcher
 from supertokens_events.dispatch.keeper import Keeping
 from supertokens_events.ledger import Ledger
@@ -51,7 +54,8 @@ def now():
 
 def away_until(moment):
     """Nobody is there before that moment."""
-    return lambda _delivery: Delivered() if now() >= moment else Retry("it refused the connection", away=True)
+    refused = Retry("it refused the connection", away=True, detail={"errno": 111})
+    return lambda _delivery: Delivered() if now() >= moment else refused
 
 
 @pytest.fixture
@@ -72,6 +76,32 @@ def append(outbox):
     return append
 
 
+class Told:
+    """What a plugin is told of breakers. Listeners have threads, which virtual time does not wait for."""
+
+    def __init__(self):
+        self._queue = queue.SimpleQueue()
+
+    @hookimpl
+    def breaker_opened(self, sink, reason, detail, failing_for, elsewhere):
+        facts = {"sink": sink, "reason": reason, "detail": detail, "failing_for": failing_for, "elsewhere": elsewhere}
+        self._queue.put(("opened", facts))
+
+    @hookimpl
+    def breaker_closed(self, sink, failing_for, due, elsewhere):
+        self._queue.put(("closed", {"sink": sink, "failing_for": failing_for, "due": due, "elsewhere": elsewhere}))
+
+    async def until(self, count):
+        heard = [self._queue.get(timeout=5) for _ in range(count)]
+        assert self._queue.empty()
+        return heard
+
+
+@pytest.fixture
+def told():
+    return Told()
+
+
 async def inline(function):
     """Virtual time waits for no thread."""
     return function()
@@ -82,9 +112,9 @@ def dispatching(outbox, make_plugins):
     """A dispatcher runs inside the block."""
 
     @asynccontextmanager
-    async def dispatching(*sinks, **options):
+    async def dispatching(*sinks, plugins=(), **options):
         options = {"poll_interval": 30.0} | options
-        dispatcher = Dispatcher(sinks, outbox, make_plugins(), Ledger(), aside=lambda: inline, **options)
+        dispatcher = Dispatcher(sinks, outbox, make_plugins(*plugins), Ledger(), aside=lambda: inline, **options)
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(dispatcher.run)
             yield dispatcher
@@ -244,6 +274,113 @@ class TestBreaker:
 
         assert len(place.asked) - before <= 4
         assert max(delivery.used for delivery in outbox.deliveries()) <= 1
+
+    async def test_told(self, dispatching, append, told, logged):
+        """Who listens is told once when it opens and once when it closes, with what a metric needs; so is the log."""
+        append(20)
+        place = Place(answers=away_until(3))
+
+        async with dispatching(place, plugins=[told]):
+            await anyio.sleep(2 * MINUTE)
+            (hook, opened), (closing_hook, closed) = await told.until(2)
+
+        assert (hook, closing_hook) == ("opened", "closed")
+        assert opened == {
+            "sink": "crm",
+            "reason": "it refused the connection",
+            "detail": {"errno": 111},
+            "failing_for": pytest.approx(0.5, abs=0.1),
+            "elsewhere": False,
+        }
+        assert closed["sink"] == "crm"
+        assert closed["failing_for"] == pytest.approx(3.5, abs=0.1)
+        assert (closed["due"], closed["elsewhere"]) == (1, False)
+        assert logged().count("A sink's place is away; its deliveries wait.") == 1
+        assert logged().count("A sink's place is back; what waited for it is due.") == 1
+
+    async def test_told_elsewhere(self, dispatching, append, told, outbox, logged):
+        """A dispatcher that finds it open says so, and when another has closed it; since when tries fail is the outbox's."""
+        append(3)
+        outbox.open_breaker("crm", failing_for=600.0, probe_in=HOUR, reason="it refused the connection")
+
+        async with dispatching(Place(), plugins=[told]):
+            await anyio.sleep(MINUTE)
+            outbox.close_breaker("crm")
+            await anyio.sleep(MINUTE)
+            (_, opened), (_, closed) = await told.until(2)
+
+        assert (opened["elsewhere"], opened["failing_for"]) == (True, pytest.approx(600.0, abs=1))
+        assert closed == {"sink": "crm", "failing_for": pytest.approx(660.0, abs=31), "due": None, "elsewhere": True}
+        assert logged().count("A sink's place was found to be away") == 1
+        assert logged().count("A sink's place is back, as another dispatcher has found out.") == 1
+
+    async def test_what_listeners_cannot_do(self, dispatching, append, outbox):
+        """A hook that raises or never returns changes nothing for the place that is back."""
+        append(20)
+        let_go = threading.Event()
+
+        class Hangs:
+            @hookimpl
+            def breaker_opened(self, sink):
+                let_go.wait()
+
+        class Raises:
+            @hookimpl
+            def breaker_opened(self, sink):
+                raise ValueError(sink)
+
+        async with dispatching(Place(answers=away_until(MINUTE)), plugins=[Hangs(), Raises()]):
+            await anyio.sleep(MINUTE + 15)
+            delivered = outbox.deliveries(state=DeliveryState.DONE)
+            let_go.set()
+
+        assert len(delivered) == 20
+
+    async def test_kept(self, dispatching, append, outbox):
+        """What the last probe that failed brought back is in the outbox; how many have failed counts from the first."""
+        append(20)
+
+        async with dispatching(Place(answers=away_until(MINUTE))):
+            await anyio.sleep(0.6)
+            first = outbox.breakers()["crm"]
+            await anyio.sleep(30)
+            later = outbox.breakers()["crm"]
+
+        assert (first.probes, first.detail) == (1, {"errno": 111})
+        assert later.probes > 3
+
+    async def test_suspicion(self, dispatching, append, outbox):
+        """A lone delivery that fails keeps to its schedule; the next event that comes is the probe, at once, and gets through."""
+        (lone,) = append()
+        place = Place(answers=lambda delivery: Retry("500", away=True) if delivery.event_id == lone.id else Delivered())
+
+        async with dispatching(place) as dispatcher:
+            await anyio.sleep(3)
+            assert len(place.when(lone)) == 1
+            (other,) = append()
+            dispatcher.wake()
+            await anyio.sleep(0.1)
+            assert len(place.when(other)) == 1
+
+        assert outbox.breakers() == {}
+
+    @pytest.mark.parametrize("schedule", [(), (1,)], ids=["one attempt", "a second"])
+    async def test_short_schedule(self, dispatching, append, outbox, schedule):
+        """However short the schedule: what waits for a place that is away waits as long as a place may ask for patience."""
+        append(20)
+        place = Place(answers=away_until(MINUTE))
+        place.retry = RetryPolicy(schedule=schedule, jitter=0, max_retry_after=HOUR)
+        place.concurrency = 1
+
+        async with dispatching(place):
+            await anyio.sleep(MINUTE + 15)
+            assert len(outbox.deliveries(state=DeliveryState.DONE)) >= 19
+            place.answers = away_until(float("inf"))
+            append(5)
+            await anyio.sleep(2 * HOUR)
+
+        assert len(outbox.deliveries(state=DeliveryState.PENDING)) == 0
+        assert outbox.deliveries()[-1].reason.startswith("given up after its schedule: the place was away: ")
 
 
 class TestRate:

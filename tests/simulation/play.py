@@ -19,7 +19,7 @@ from supertokens_events.testing import sample_event
 
 TROUBLE = 600.0  # virtual seconds with faults
 QUIET = 2400.0  # and without: everything must have come to an end
-POLICY = RetryPolicy(schedule=(5, 30, 120, 300))
+POLICY = RetryPolicy(schedule=(5, 30, 120, 300), max_retry_after=500)
 SINKS = ("crm", "audit")
 
 

@@ -58,7 +58,28 @@ def event_emitted(event: Event) -> None:
 
 @hookspec
 def delivery_settled(delivery: Delivery, outcome: Outcome) -> None:
-    """Told after each attempt, once its outcome is written down."""
+    """Told after each attempt, once its outcome is written down. Like all that a dispatcher tells: on a thread of the plugin's
+    own, one thing after the other. A plugin that hangs misses what happens meanwhile.
+    """
+
+
+@hookspec
+def breaker_opened(sink: str, reason: str, detail: Mapping[str, Any], failing_for: float, elsewhere: bool) -> None:
+    """Told when nothing but a probe goes out to ``sink`` any more: a probe has failed, with this ``reason`` and ``detail``.
+
+    ``failing_for`` is how many seconds ago the first of the tries that failed began. Every dispatcher tells it, once;
+    ``elsewhere`` is ``False`` only where the probe failed, and ``True`` where it was found to be so: by another dispatcher, or
+    after a restart.
+    """
+
+
+@hookspec
+def breaker_closed(sink: str, failing_for: float, due: int | None, elsewhere: bool) -> None:
+    """Told when the place of ``sink`` is back, ``failing_for`` seconds after the first of the tries that failed began.
+
+    ``due`` is how many deliveries had failed meanwhile and are due now; ``None`` where another dispatcher's probe succeeded
+    (``elsewhere``).
+    """
 
 
 @hookspec

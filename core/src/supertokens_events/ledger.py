@@ -32,7 +32,9 @@ class Reason(StrEnum):
     FILTER_FAILED = "filter_failed"
     """A ``filter_event`` hook raised; the event's deliveries are held as dead letters. Subject: the plugin."""
     LISTENER_FAILED = "listener_failed"
-    """An ``event_emitted`` or ``delivery_settled`` hook raised. Subject: the plugin."""
+    """A hook that tells (``event_emitted``, ``delivery_settled``, ``breaker_opened``, ``breaker_closed``) raised. Subject: the
+    plugin.
+    """
     LATE = "late"
     """Not stored within ``append_timeout``: the auth call went on, the event waits in memory."""
     LOST = "lost"
@@ -50,8 +52,8 @@ class Reason(StrEnum):
     SINK_UNAVAILABLE = "sink_unavailable"
     """A sink could not be opened; its deliveries wait. Subject: the sink."""
     HOOK_HUNG = "hook_hung"
-    """A hook did not return; until it does, the plugin's hooks are skipped, and what goes on without them is counted here.
-    Subject: the plugin.
+    """A hook did not return; until it does, the plugin's hooks are skipped, and what goes on without them is counted here. So
+    is what a plugin misses that is slower than what a dispatcher has to tell. Subject: the plugin.
     """
 
 

@@ -26,6 +26,11 @@ class Logger:
         self._logger = logging.getLogger(name)
         self._wrapped: structlog.stdlib.BoundLogger | None = None
 
+    @property
+    def tells_debug(self) -> bool:
+        """Whether somebody wants what :meth:`debug` says."""
+        return self._logger.isEnabledFor(logging.DEBUG)
+
     def debug(self, sentence: str, /, **fields: Any) -> None:
         """For whoever follows one event through the line."""
         self._log(logging.DEBUG, sentence, fields)

@@ -65,7 +65,12 @@ class RetryPolicy(BaseModel):
 
     @property
     def patience(self) -> float:
-        """Seconds after the first try when a place that only asks for patience is asked no more."""
+        """Seconds after the first try when a place that only asks for patience is asked no more; and for how long a delivery
+        waits for a place that is away.
+
+        At least ``max_retry_after``: a short schedule, or one without a wait, is about an event that fails. What has not even
+        been tried does not fail.
+        """
         return max(self.span, self.max_retry_after)
 
     def wait_after(

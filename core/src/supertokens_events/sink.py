@@ -141,7 +141,7 @@ class Sink(ABC, Generic[SettingsT]):
     """Calls of :meth:`deliver` a second; ``None``: as many as there are."""
 
     ordered: bool = False
-    """Whether deliveries about one user go out one after the other: ``ordering = "user"`` in TOML."""
+    """Whether deliveries about one user go out one after the other; ``ordering`` in the TOML table changes it."""
 
     deadline: float = 45.0
     """Seconds that one call may take."""

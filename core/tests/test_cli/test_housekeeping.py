@@ -40,8 +40,21 @@ def test_prune(delivered):
     """What is older than the configuration says is deleted and counted; the rest stays."""
     keep(delivered, events="0s", deliveries="0s", attempts="0s")
 
-    assert delivered.lines("prune") == [{"events": 2, "deliveries": 2, "attempts": 2, "ledger": 0}]
+    assert delivered.lines("prune") == [{"events": 2, "deliveries": 2, "attempts": 2, "ledger": 0, "dry_run": False}]
     assert delivered.lines("events") == []
+
+
+def test_prune_dry_run(delivered):
+    """What would go is said, by table, and nothing goes; then as much does."""
+    keep(delivered, events="0s", deliveries="0s")
+
+    assert delivered.lines("prune", "--dry-run") == [
+        {"events": 2, "deliveries": 2, "attempts": 2, "ledger": 0, "dry_run": True}
+    ]
+    said = delivered.run("prune", "--dry-run").stdout
+    assert said == "would delete: 2 events, 2 deliveries, 2 attempts, 0 lines of the ledger\n"
+    assert len(delivered.lines("events")) == 2
+    assert delivered.run("prune").stdout == said.replace("would delete", "deleted")
 
 
 def test_prune_what_is_young(delivered):

@@ -68,7 +68,7 @@ def test_status_of_a_sink_that_is_away(place, store):
     """An open breaker is shown: since when, what the last probe said, when the next one is due; what a rate holds back too."""
     place.file.write_text(place.file.read_text().replace('["user.*"]', '["user.*"]\nrate = "30/m"'))
     place.run("send", "user.created")
-    store.open_breaker("first", failing_for=60.0, probe_in=10.0, reason="no answer")
+    store.open_breaker("first", failing_for=60.0, probe_in=10.0, reason="no answer", detail={"status": 503})
 
     first, *_ = place.lines("status")
     said = place.run("status").stdout
@@ -76,9 +76,27 @@ def test_status_of_a_sink_that_is_away(place, store):
     assert (first["rate"], first["blocked"], first["breaker"]["reason"]) == (0.5, 0, "no answer")
     assert [first["breaker"][name][-1] for name in ("open_since", "failing_since", "probe_at")] == ["Z", "Z", "Z"]
     assert re.search(
-        r"first is away since 1 min ago: no answer\nits deliveries wait; the next probe is due in \d+ s", said
+        r"first is away since 1 min ago: no answer\n1 probe failed; its deliveries wait; the next probe is due in \d+ s",
+        said,
     )
+    assert (first["breaker"]["probes"], first["breaker"]["detail"]) == (1, {"status": 503})
     assert "first gets at most 30 calls a minute" in said
+
+
+def test_deliveries_to_a_sink_that_is_away(busy, store):
+    """What waits behind an open breaker says why and until when, whether it was tried or not; what is settled does not."""
+    busy.run("send", "user.created", "--user-id", "eva")
+    store.open_breaker("first", failing_for=60.0, probe_in=10.0, reason="no answer", detail={"status": 503})
+
+    lines = busy.lines("deliveries", "--sink", "first")
+    said = " ".join(busy.run("deliveries", "--sink", "first").stdout.split())
+
+    waiting = [line for line in lines if line["state"] == "pending"]
+    assert [len(line["attempts"]) for line in waiting] == [1, 0]
+    assert [line["breaker"]["detail"] for line in waiting] == [{"status": 503}] * 2
+    assert all(line["breaker"]["probe_at"].endswith("Z") for line in waiting)
+    assert {line["breaker"] for line in lines if line["state"] != "pending"} == {None}
+    assert len(re.findall(r"pending, the place is away: no answer.{0,60}next probe in \d+ s", said)) == 2
 
 
 def test_status_of_a_sink_in_order(place, store):

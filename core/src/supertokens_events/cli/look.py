@@ -28,7 +28,7 @@ from supertokens_events.cli.project import Project, pass_project
 
 if TYPE_CHECKING:
     from supertokens_events.config import SinkConfig
-    from supertokens_events.outbox import Attempt, LedgerCount, SinkStatus, StoredDelivery, StoredEvent
+    from supertokens_events.outbox import Attempt, Breaker, LedgerCount, SinkStatus, StoredDelivery, StoredEvent
 
 __all__ = ["deliveries", "events", "status"]
 
@@ -98,8 +98,15 @@ def status(project: Project, *, as_json: bool) -> None:
 
 def _sink_facts(one: SinkStatus) -> dict[str, Any]:
     facts = _in_iso(one._asdict(), "oldest", "last_success", "last_failure")
-    breaker = one.breaker and _in_iso(one.breaker._asdict(), "open_since", "failing_since", "probe_at")
-    return {**facts, "breaker": breaker}
+    return {**facts, "breaker": _breaker_facts(one.breaker)}
+
+
+def _breaker_facts(breaker: Breaker | None) -> dict[str, Any] | None:
+    """An open breaker: since when, how many probes have failed, what the last one brought back, when the next is due."""
+    if breaker is None:
+        return None
+    facts = _in_iso(breaker._asdict(), "open_since", "failing_since", "probe_at")
+    return {**facts, "detail": dict(breaker.detail)}
 
 
 def _with_configuration(
@@ -147,7 +154,8 @@ def _remarks(one: SinkStatus, config: SinkConfig | None) -> Iterator[str]:
     if breaker is not None:
         yield (
             f"{one.sink} is away since {time_in_words(breaker.failing_since)}: {breaker.reason}\n"
-            f"its deliveries wait; the next probe is due {time_in_words(breaker.probe_at)}"
+            f"{counted(breaker.probes, 'probe')} failed; its deliveries wait; the next probe is due "
+            f"{time_in_words(breaker.probe_at)}"
         )
     elif one.last_failure is not None:
         yield f"{one.sink} failed last {time_in_words(one.last_failure)}: {one.last_reason}"
@@ -241,29 +249,39 @@ def _event_row(event: StoredEvent) -> tuple[str, str, str]:
 def deliveries(project: Project, /, *, state: str | None, limit: int, as_json: bool, **asked: Any) -> None:
     """The deliveries, with every attempt.
 
-    The latest ones that match, in the order of their events.
+    The latest ones that match, in the order of their events. Those that wait for a place that is away say so: a probe that
+    fails is no attempt of theirs.
     """
     from supertokens_events.outbox import DeliveryState
 
     with project.outbox() as outbox:
         found = outbox.deliveries(state=DeliveryState(state) if state else None, limit=limit, **asked)
+        breakers = outbox.breakers()
+    waiting = [(one, breakers.get(one.sink) if one.state == DeliveryState.PENDING else None) for one in found]
     if as_json:
-        for delivery in found:
-            print_json(_delivery_facts(delivery))
+        for delivery, breaker in waiting:
+            print_json(_delivery_facts(delivery, breaker))
     else:
-        print_table(["event", "sink", "state and attempts"], map(_delivery_row, found))
+        print_table(["event", "sink", "state and attempts"], [_delivery_row(*one) for one in waiting])
 
 
-def _delivery_facts(delivery: StoredDelivery) -> dict[str, Any]:
+def _delivery_facts(delivery: StoredDelivery, breaker: Breaker | None) -> dict[str, Any]:
     attempts = [_in_iso(attempt._asdict(), "started_at") for attempt in delivery.attempts]
-    return {**_in_iso(delivery._asdict(), "due_at"), "attempts": attempts}
+    return {**_in_iso(delivery._asdict(), "due_at"), "attempts": attempts, "breaker": _breaker_facts(breaker)}
 
 
-def _delivery_row(delivery: StoredDelivery) -> tuple[str, str, str]:
-    state = f"pending, due {time_in_words(delivery.due_at)}" if delivery.state == "pending" else str(delivery.state)
+def _delivery_row(delivery: StoredDelivery, breaker: Breaker | None) -> tuple[str, str, str]:
     reason = [delivery.reason] if delivery.reason and not delivery.attempts else []
-    lines = [state, *reason, *map(_attempt_line, delivery.attempts)]
+    lines = [_state_line(delivery, breaker), *reason, *map(_attempt_line, delivery.attempts)]
     return f"{delivery.event_id}\n{delivery.event_type}", delivery.sink, "\n".join(lines)
+
+
+def _state_line(delivery: StoredDelivery, breaker: Breaker | None) -> str:
+    if delivery.state != "pending":
+        return str(delivery.state)
+    if breaker is None:
+        return f"pending, due {time_in_words(delivery.due_at)}"
+    return f"pending, the place is away: {breaker.reason}\nnext probe {time_in_words(breaker.probe_at)}"
 
 
 def _attempt_line(attempt: Attempt) -> str:

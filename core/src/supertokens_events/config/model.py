@@ -107,7 +107,8 @@ class CommonSinkKeys(BaseModel):
     events: tuple[str, ...] = Field(min_length=1)
     tenants: tuple[str, ...] = ()
     where: dict[str, Any] = Field(default_factory=dict)
-    ordering: Literal["none", "user"] = "none"
+    ordering: Literal["none", "user"] | None = None
+    """``None``: as the sink's type says, which is ``"none"`` unless its author chose otherwise."""
     concurrency: Concurrency | None = None
     rate: Rate | None = None
     retry: dict[str, Any] = Field(default_factory=dict)

@@ -114,7 +114,7 @@ class Reader:
             retry,
             sink_type,
             settings,
-            ordered=common.ordering == "user",
+            ordered=_is_ordered(sink_type, common),
             concurrency=common.concurrency or _usual_concurrency(sink_type, dispatcher),
             rate=common.rate,
         )
@@ -244,6 +244,12 @@ class Reader:
             case _:
                 sentence = detail["msg"][:1].lower() + detail["msg"][1:]
         self.problem(path, sentence)
+
+
+def _is_ordered(sink_type: type[Sink[Any]] | None, common: CommonSinkKeys) -> bool:
+    if common.ordering is None:
+        return sink_type is not None and sink_type.ordered
+    return common.ordering == "user"
 
 
 def _usual_concurrency(sink_type: type[Sink[Any]] | None, dispatcher: DispatcherSettings) -> int | None:

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 
 import anyio
 
+from supertokens_events.outbox import Breaker as OpenBreaker
 from supertokens_events.outbox import Claim
 from supertokens_events.sink import Outcome, Retry
 
@@ -24,10 +25,19 @@ _LONGEST_PATIENCE = 3600.0  # seconds: whoever asks for more has one event in mi
 
 
 class Breaker:
-    """Closed, suspecting, or open. ``open`` is what the outbox knows too."""
+    """Closed, suspecting, or open. ``open`` is what the outbox knows too; ``closing``: a call has succeeded, and the outbox is
+    about to know.
+
+    A probe is a delivery that is due, the next one. So the suspicion that a failure raises may last until its own next attempt,
+    when nothing else is due; and that is right: as long as nothing is due, nothing waits behind the breaker, and what failed
+    keeps to its schedule. Were it brought forward, one event that always fails would be asked for every few seconds without
+    using up attempts. The next event that is stored is the probe, half a second after the failure or at once. An open breaker
+    always has something to probe with: the delivery whose probe failed is due.
+    """
 
     def __init__(self) -> None:
         self.open = False
+        self.closing = False
         self._suspecting = False
         self._failed: set[str] = set()
         self._failing_since = 0.0
@@ -53,7 +63,10 @@ class Breaker:
         """Take note of what a call that began then came to; returns whether an open breaker is to be closed."""
         failures = [outcome for outcome in outcomes if isinstance(outcome, Retry)]
         if len(failures) < len(outcomes):
-            return self.close()
+            self._failed.clear()
+            self._suspecting = False
+            closes, self.closing = self.open and not self.closing, self.open
+            return closes
         if not self._failed:
             self._failing_since = began
         self._failed.update(claim.delivery.event_id for claim in claims)
@@ -63,22 +76,27 @@ class Breaker:
         return False
 
     def probe_failed(self, outcomes: Sequence[Outcome]) -> float:
-        """It is away, then; returns the seconds until the next probe."""
-        self.open, self._suspecting = True, False
+        """It is away, then; returns the seconds until the next probe. Only once the outbox knows is the breaker open."""
+        self._suspecting = not self.open
         self._probes += 1
         self._next_probe([outcome for outcome in outcomes if isinstance(outcome, Retry)])
         return self.probe_in
 
-    def found_open(self) -> None:
+    def is_news_that_it_is_open(self) -> bool:
+        """The outbox knows that it is open; returns whether it was not before."""
+        was_open, self.open, self._suspecting = self.open, True, False
+        return not was_open
+
+    def found_open(self, stored: OpenBreaker) -> None:
         """Another dispatcher, or an earlier life of this one, has opened it."""
         self.open, self._suspecting = True, False
-        self._failing_since = self._failing_since or anyio.current_time()
+        self._failing_since = anyio.current_time() - stored.failing_for
+        self._probes = stored.probes
 
-    def close(self) -> bool:
-        """The place is there; returns whether the breaker was open."""
-        was_open, self.open, self._suspecting, self._probes = self.open, False, False, 0
+    def closed(self) -> None:
+        """The place is there, and the outbox knows."""
+        self.open, self.closing, self._suspecting, self._probes = False, False, False, 0
         self._failed.clear()
-        return was_open
 
     def _next_probe(self, failures: Sequence[Retry]) -> None:
         asked = min(max((failure.after or 0.0 for failure in failures), default=0.0), _LONGEST_PATIENCE)

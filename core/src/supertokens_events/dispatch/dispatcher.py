@@ -13,6 +13,7 @@ from anyio.abc import TaskGroup
 from supertokens_events.dispatch.keeper import Keeper, Keeping
 from supertokens_events.dispatch.lane import Lane
 from supertokens_events.dispatch.line import Aside, Line, in_threads
+from supertokens_events.dispatch.listeners import Listeners
 from supertokens_events.ledger import Ledger
 from supertokens_events.log import describe_exception, get_logger
 from supertokens_events.outbox import Outbox, OutboxError
@@ -59,13 +60,14 @@ class Dispatcher:
         supply: Supply | None = None,
         aside: Callable[[], Aside] = in_threads,
     ) -> None:
-        self._make_line: Callable[[], Line] = lambda: Line(outbox, plugins, ledger, aside())
+        self._listeners = Listeners(plugins, ledger)
+        self._make_line: Callable[[], Line] = lambda: Line(outbox, self._listeners, ledger, aside())
         self.lanes = [Lane(sink, self._make_line()) for sink in sinks]
         self._scopes: dict[Lane, anyio.CancelScope] = {}
         self._leaving: dict[Lane, anyio.Event] = {}
         self._running: TaskGroup | None = None
         self._supply = supply
-        self._look = aside()
+        self._beside = aside()
         self._outbox = outbox
         self._keeper = Keeper(self._make_line(), keeping or Keeping())
         self._poll_interval = poll_interval
@@ -175,7 +177,7 @@ class Dispatcher:
         while True:
             await anyio.sleep(_LOOK_EVERY)
             try:
-                await self._look(supply.look)
+                await self._beside(supply.look)
                 sinks = supply.sinks()
             except Exception as error:  # a bug of ours: what runs goes on
                 log.error("The sinks could not be looked up.", error=describe_exception(error))
@@ -198,11 +200,16 @@ class Dispatcher:
         finally:
             end()
 
+    async def _end_listeners(self) -> None:
+        await self._beside(self._listeners.end)
+
     async def _close(self) -> None:
         with anyio.move_on_after(_CLOSE_WAIT, shield=True):
             async with anyio.create_task_group() as closing:
                 for lane in self.lanes:
                     closing.start_soon(lane.close)
+                if self._listeners.any_told:
+                    closing.start_soon(self._end_listeners)
 
 
 def _first(group: BaseExceptionGroup[Exception]) -> Exception:

@@ -10,7 +10,7 @@ import contextlib
 import json
 import math
 from collections import deque
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from typing import Any
 
 import anyio
@@ -202,10 +202,10 @@ class Lane:
 
     async def _turn_while_held(self, look: Look) -> float:
         """The same while the breaker is open, or this lane suspects that it should be: only a probe goes out."""
-        if look.probe_in is not None:
-            self._breaker.found_open()
-        elif self._breaker.open:  # another dispatcher's probe succeeded
-            self._breaker.close()
+        if self._breaker.closing:
+            return math.inf
+        if self._breaker.open != (look.probe_in is not None):
+            await self._follow_others()
             return 0.0
         if look.due_in is None:
             return math.inf
@@ -369,10 +369,44 @@ class Lane:
     # The breaker ---------------------------------------------------------------------------------------------------
 
     async def _close_breaker(self) -> None:
-        with anyio.CancelScope(shield=True):
-            due = await self._line.store(self._line.outbox.close_breaker, self.sink.name)
-        log.info("A sink's place is back; what waited for it is due.", sink=self.sink.name, deliveries=due)
-        self.wake()
+        try:
+            with anyio.CancelScope(shield=True):
+                due = await self._line.store(self._line.outbox.close_breaker, self.sink.name)
+            self._tell_closed("A sink's place is back; what waited for it is due.", due)
+        finally:
+            self._breaker.closing = False  # open still, if that could not be stored: then the next probe closes it
+            self.wake()
+
+    async def _follow_others(self) -> None:
+        """The outbox knows better: another dispatcher has opened or closed it, or it was open before we began."""
+        stored = (await self._line.store(self._line.outbox.breakers)).get(self.sink.name)
+        if stored is None and self._breaker.open:
+            self._tell_closed("A sink's place is back, as another dispatcher has found out.")
+        elif stored is not None and not self._breaker.open:
+            self._breaker.found_open(stored)
+            self._tell_opened(
+                "A sink's place was found to be away; its deliveries wait.", stored.reason, stored.detail, found=True
+            )
+
+    def _tell_opened(self, sentence: str, reason: str, detail: Mapping[str, Any], *, found: bool = False) -> None:
+        failing_for = self._breaker.failing_for
+        log.warning(sentence, sink=self.sink.name, error=reason, seconds=round(failing_for, 1))
+        self._line.listeners.tell(
+            "breaker_opened",
+            sink=self.sink.name,
+            reason=reason,
+            detail=dict(detail),
+            failing_for=failing_for,
+            elsewhere=found,
+        )
+
+    def _tell_closed(self, sentence: str, due: int | None = None) -> None:
+        failing_for = self._breaker.failing_for
+        self._breaker.closed()
+        log.info(sentence, sink=self.sink.name, deliveries=due, seconds=round(failing_for, 1))
+        self._line.listeners.tell(
+            "breaker_closed", sink=self.sink.name, failing_for=failing_for, due=due, elsewhere=due is None
+        )
 
     async def _probe(self, claims: Sequence[Claim]) -> None:
         """One call to see whether the place is there. If it is not, the delivery has used up nothing."""
@@ -388,24 +422,28 @@ class Lane:
             else:
                 await self._give_back(claims)
                 await self._open_breaker(outcomes)
-                await self._give_up_overdue(_reason(outcomes))
+                await self._give_up_overdue(kept(_first_failure(outcomes).reason))
 
     async def _open_breaker(self, outcomes: Sequence[Outcome]) -> None:
-        news = not self._breaker.open
+        if self._breaker.closing:  # a call that was in flight has just succeeded
+            return
         probe_in = self._breaker.probe_failed(outcomes)
+        failure = _first_failure(outcomes)
+        reason = kept(failure.reason)
         await self._line.store(
             self._line.outbox.open_breaker,
             self.sink.name,
             failing_for=self._breaker.failing_for,
             probe_in=probe_in,
-            reason=_reason(outcomes),
+            reason=reason,
+            detail=failure.detail,
         )
-        if news:
-            log.warning("A sink's place is away; its deliveries wait.", sink=self.sink.name, error=_reason(outcomes))
+        if self._breaker.is_news_that_it_is_open():
+            self._tell_opened("A sink's place is away; its deliveries wait.", reason, failure.detail)
 
     async def _give_up_overdue(self, reason: str) -> None:
-        """What has waited for the whole schedule waits no more, even if nothing but probes went out."""
-        overdue = self._line.outbox.claim_overdue, self.sink.name, _OVERDUE, self._lease, self.sink.retry.span
+        """What has waited for as long as a place is given waits no more, even if nothing but probes went out."""
+        overdue = self._line.outbox.claim_overdue, self.sink.name, _OVERDUE, self._lease, self.sink.retry.patience
         while claims := await self._line.store(*overdue):
             await self._settler.add([give_up(claim, reason) for claim in claims])
 
@@ -414,8 +452,8 @@ def _why(error: Exception) -> str:
     return str(error) if isinstance(error, OutboxError) else describe_exception(error)
 
 
-def _reason(outcomes: Sequence[Outcome]) -> str:
-    return kept(next(outcome.reason for outcome in outcomes if isinstance(outcome, Retry)))
+def _first_failure(outcomes: Sequence[Outcome]) -> Retry:
+    return next(outcome for outcome in outcomes if isinstance(outcome, Retry))
 
 
 def _checked(outcomes: Any, count: int) -> Sequence[Outcome]:

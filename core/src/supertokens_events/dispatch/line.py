@@ -10,10 +10,10 @@ from typing import Any, Protocol, TypeVar
 import anyio
 import anyio.to_thread
 
-from supertokens_events.ledger import Ledger, Reason
-from supertokens_events.log import describe_exception, get_logger
+from supertokens_events.dispatch.listeners import Listeners
+from supertokens_events.ledger import Ledger
+from supertokens_events.log import get_logger
 from supertokens_events.outbox import DeliveryState, Outbox, OutboxError, Settlement
-from supertokens_events.plugins import Plugins
 from supertokens_events.sink import Outcome
 
 __all__ = ["Aside", "Line", "in_threads", "is_stop"]
@@ -39,10 +39,10 @@ def in_threads() -> Aside:
 class Line:
     """One lane's way to everything around it."""
 
-    def __init__(self, outbox: Outbox, plugins: Plugins, ledger: Ledger, aside: Aside) -> None:
+    def __init__(self, outbox: Outbox, listeners: Listeners, ledger: Ledger, aside: Aside) -> None:
         self.outbox = outbox
         self.ledger = ledger
-        self._plugins = plugins
+        self.listeners = listeners
         self._aside = aside
 
     async def store(self, function: Callable[..., T], *arguments: Any, **named: Any) -> T:
@@ -59,10 +59,12 @@ class Line:
             self.ledger.put_back(counts)
 
     def tell(self, settled: Sequence[tuple[Settlement, Outcome]]) -> None:
-        """Log and hand to the hooks what became of deliveries."""
-        for settlement, outcome in settled:
-            self._log(settlement)
-            self._call_hooks(settlement, outcome)
+        """Log, and tell the listeners, what became of deliveries."""
+        all_of_them = log.tells_debug
+        for settlement, _ in settled:
+            if all_of_them or settlement.state is DeliveryState.DEAD:
+                self._log(settlement)
+        self.listeners.settled(settled)
 
     def _log(self, settlement: Settlement) -> None:
         delivery = settlement.claim.delivery
@@ -76,18 +78,6 @@ class Line:
             state=str(settlement.state),
             reason=settlement.reason,
         )
-
-    def _call_hooks(self, settlement: Settlement, outcome: Outcome) -> None:
-        delivery = settlement.claim.delivery
-        for result in self._plugins.call("delivery_settled", delivery=delivery, outcome=outcome):
-            if result.error:
-                self.ledger.count(Reason.LISTENER_FAILED, subject=result.plugin, event_type=delivery.event_type)
-                log.error(
-                    "A plugin's hook raised.",
-                    plugin=result.plugin,
-                    hook="delivery_settled",
-                    error=describe_exception(result.error),
-                )
 
 
 def is_stop(error: BaseException) -> bool:

@@ -358,6 +358,10 @@ class Outbox(ABC):
         """
 
     @abstractmethod
+    def prunable(self, retention: Retention) -> Pruned:
+        """How many rows of each table :meth:`prune` would delete by now, all in all. Nothing changes."""
+
+    @abstractmethod
     def erase(self, user_id: str) -> Erased:
         """Erase the payloads of all events that name ``user_id``, as their user or anywhere in their JSON, the details of their
         attempts, and those of every breaker that is open. Their skeletons stay; deliveries that had not gone out are dead

@@ -226,6 +226,9 @@ class PostgresOutbox(Outbox):
     def prune(self, retention: Retention, limit: int = 2000) -> Pruned:
         return self._run(lambda connection: upkeep.prune(connection, retention, limit))
 
+    def prunable(self, retention: Retention) -> Pruned:
+        return self._run(lambda connection: upkeep.prunable(connection, retention))
+
     def erase(self, user_id: str) -> Erased:
         return self._run(lambda connection: upkeep.erase(connection, user_id))
 

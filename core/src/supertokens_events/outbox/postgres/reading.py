@@ -74,8 +74,8 @@ def deliveries(connection: Connection, conditions: Mapping[str, Any], limit: int
 def breakers(connection: Connection) -> dict[str, Breaker]:
     """Those that are open, by sink."""
     return {
-        sink: Breaker(*facts, json.loads(detail), max(0.0, failing_for))
-        for sink, *facts, detail, failing_for in connection.execute(_BREAKERS.encode())
+        sink: Breaker(opened, since, probe_at, probes, reason, json.loads(detail), max(0.0, failing_for))
+        for sink, opened, since, probe_at, probes, reason, detail, failing_for in connection.execute(_BREAKERS.encode())
     }
 
 

@@ -62,6 +62,7 @@ class Schema:
 
     def check(self, connection: Connection) -> None:
         """Make the tables that are missing, and say so when others were there before."""
+        self._must_be_ours(connection)
         given = self._sequence  # before looking: what another thread is given meanwhile proves nothing
         facts = _facts(connection)
         if facts.get("schema_version") != _latest():
@@ -91,6 +92,17 @@ class Schema:
         self._identity = identity
         self._sequence = max(sequence, self._sequence)
 
+    def _must_be_ours(self, connection: Connection) -> None:
+        """A pool that gives each transaction another connection gives it one without our settings: tables would be looked for,
+        and made, in somebody else's schema.
+        """
+        row = connection.execute("SELECT array_remove(current_schemas(false), %s)", (self.name,)).fetchone()
+        if row is None or row[0]:
+            raise OutboxUnavailable(
+                f"the outbox {self._store} cannot be used: a connection does not keep its settings, as behind a pool in "
+                "transaction or statement mode; connect to the server directly, or have the pool in session mode"
+            )
+
     def _migrate(self, connection: Connection) -> None:
         """One numbered SQL file after the other, in one transaction that only one process has at a time."""
         try:
@@ -98,6 +110,7 @@ class Schema:
                 connection.execute(
                     "SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))", (f"supertokens-events {self.name}",)
                 )
+                self._must_be_ours(connection)
                 self._make_schema(connection)
                 self._apply(connection)
         except (psycopg.errors.InsufficientPrivilege, psycopg.errors.InvalidSchemaName) as error:

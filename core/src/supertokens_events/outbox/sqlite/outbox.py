@@ -43,7 +43,8 @@ _NOTHING_TO_DROP = 1.0  # seconds until a full outbox is searched again for what
 class SqliteOutbox(Outbox):
     """An outbox in the file ``path``. With ``durability="full"`` it also survives a power cut, at one sync per commit.
 
-    ``busy_timeout`` is how long in seconds one call waits for another process's lock. ``clock`` gives seconds since the
+    A sequence that this object has given is not given again, even when a damaged file was set aside or another was put in its
+    place. ``busy_timeout`` is how long in seconds one call waits for another process's lock. ``clock`` gives seconds since the
     epoch. From ``max_size`` bytes on (``None``: no limit) new events are refused, or with
     ``when_full="drop_oldest_done"`` the oldest ones that every sink has make room.
     """
@@ -70,6 +71,7 @@ class SqliteOutbox(Outbox):
         )
         self._turns = Turns()
         self._search_again = 0.0
+        self._given = 0  # the last sequence; a file that takes the place of ours goes on from there
 
     def __repr__(self) -> str:
         return f"SqliteOutbox({str(self.path)!r})"
@@ -88,7 +90,9 @@ class SqliteOutbox(Outbox):
             now = self._clock()
             if self._max_size is not None:
                 self._make_room(connection, sum(len(entry.body) for entry in entries), now)
-            return insert(connection, entries, now)
+            sequences = insert(connection, entries, now, self._given)
+        self._given = max(self._given, *sequences, 0)  # once it is committed
+        return sequences
 
     def _make_room(self, connection: sqlite3.Connection, needed: int, now: float) -> None:
         """Raises :class:`OutboxFull` when there is none."""
@@ -197,6 +201,10 @@ class SqliteOutbox(Outbox):
         self._search_again = 0.0
         with self._file.transaction() as connection:
             return room.prune(connection, retention, limit, self._clock())
+
+    def prunable(self, retention: Retention) -> Pruned:
+        with self._file.reading() as connection:
+            return room.prunable(connection, retention, self._clock())
 
     def erase(self, user_id: str) -> Erased:
         with self._file.reading() as connection:  # the long search keeps nobody waiting

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import sqlite3
 from collections import Counter
 from collections.abc import Iterable, Sequence
@@ -12,7 +13,7 @@ from supertokens_events.ledger import Reason
 from supertokens_events.outbox.contract import Erased, Pruned, Retention
 from supertokens_events.outbox.sqlite.file import COUNT
 
-__all__ = ["drop_oldest_done", "erase_deleted", "erase_events", "events_that_name", "prune", "size"]
+__all__ = ["drop_oldest_done", "erase_deleted", "erase_events", "events_that_name", "prunable", "prune", "size"]
 
 _Ids = Sequence[tuple[int]]
 
@@ -35,6 +36,23 @@ _OLD_EVENTS = """
 SELECT sequence FROM event WHERE sequence <= ? AND stored_at <= ?
 AND NOT EXISTS (SELECT 1 FROM delivery WHERE delivery.sequence = event.sequence) ORDER BY sequence LIMIT ?
 """
+
+# What a delivery is when its time has come, if `event` is its event.
+_FINISHED = """
+(state IN ('done', 'skipped') AND event.stored_at <= :deliveries OR state = 'dead' AND event.stored_at <= :dead)
+"""
+_PRUNABLE = (  # in the order of Pruned's fields
+    f"""
+SELECT count(*) FROM event WHERE stored_at <= :events
+AND NOT EXISTS (SELECT 1 FROM delivery WHERE delivery.sequence = event.sequence AND NOT {_FINISHED})
+""",
+    f"SELECT count(*) FROM delivery JOIN event USING (sequence) WHERE {_FINISHED}",
+    f"""
+SELECT count(*) FROM attempt JOIN delivery ON delivery.id = attempt.delivery JOIN event USING (sequence)
+WHERE state <> 'pending' AND event.stored_at <= :attempts OR {_FINISHED}
+""",
+    "SELECT count(*) FROM ledger WHERE last_at <= :ledger",
+)
 
 
 def size(connection: sqlite3.Connection) -> int:
@@ -73,6 +91,13 @@ def prune(connection: sqlite3.Connection, retention: Retention, limit: int, now:
         attempts=attempts,
         ledger=_prune_ledger(connection, retention.ledger, limit, now),
     )
+
+
+def prunable(connection: sqlite3.Connection, retention: Retention, now: float) -> Pruned:
+    """How many rows would go. A read transaction, however long it takes: nobody waits for it."""
+    before = {name: -math.inf if age is None else now - age for name, age in retention._asdict().items()}
+    connection.execute("BEGIN")  # one moment for all queries
+    return Pruned(*(connection.execute(query, before).fetchone()[0] for query in _PRUNABLE))
 
 
 def _prune_attempts(connection: sqlite3.Connection, age: float | None, limit: int, now: float) -> int:

@@ -65,10 +65,10 @@ WHERE last_failure IS NULL OR last_failure <= excluded.last_failure
 """
 
 
-def insert(connection: sqlite3.Connection, entries: Sequence[Entry], now: float) -> list[int]:
-    """Store entries with their deliveries; their sequences."""
+def insert(connection: sqlite3.Connection, entries: Sequence[Entry], now: float, given: int = 0) -> list[int]:
+    """Store entries with their deliveries; their sequences. ``given`` is one that is not given again, whatever the file says."""
     (last,) = connection.execute(
-        "UPDATE meta SET value = value + ? WHERE key = 'sequence' RETURNING value", (len(entries),)
+        "UPDATE meta SET value = max(value, ?) + ? WHERE key = 'sequence' RETURNING value", (given, len(entries))
     ).fetchone()
     sequences = list(range(last - len(entries) + 1, last + 1))
     rows = [_event_row(entry, sequence, now) for entry, sequence in zip(entries, sequences, strict=True)]
