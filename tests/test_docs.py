@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import inspect
 import json
 import re
 import subprocess
@@ -17,6 +18,7 @@ import pytest
 from standardwebhooks import WebhookVerificationError
 
 from apps.processes import run_python
+from supertokens_events import hookspecs
 from supertokens_events.config import load_settings
 from supertokens_events.plugins import load_plugins
 from supertokens_events.testing import sample_event
@@ -75,6 +77,19 @@ def test_python_runs(page: Path, elsewhere: Path) -> None:
         (elsewhere / name).write_text(content, encoding="utf-8")
     for block in blocks(page, "python"):
         exec(compile(_without_sdk_calls(block), str(page), "exec"), {"__name__": "example"})
+
+
+def test_every_hook_is_in_the_guide() -> None:
+    """With its exact arguments; and the guide tells of no hook that does not exist."""
+    table = re.findall(r"^\| `(\w+\([\w, ]*\))` \|", (GUIDE / "hooks.md").read_text(encoding="utf-8"), re.MULTILINE)
+    hooks = {
+        f"{name}({', '.join(inspect.signature(hook).parameters)})"
+        for name, hook in inspect.getmembers(hookspecs, inspect.isfunction)
+        if hasattr(hook, f"{hookspecs.PROJECT}_spec")
+    }
+
+    assert set(table) == hooks
+    assert len(table) == len(hooks)
 
 
 def test_the_sink_of_the_guide_is_a_package(elsewhere: Path) -> None:

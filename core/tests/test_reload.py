@@ -7,6 +7,7 @@ import anyio.to_thread
 import pytest
 
 from supertokens_events import Events, hookimpl
+from supertokens_events.config import ConfigurationError
 from supertokens_events.dispatch import Dispatcher
 from supertokens_events.ledger import Ledger
 from supertokens_events.outbox import Entry, NewDelivery
@@ -18,6 +19,7 @@ from supertokens_events.testing import sample_event
 pytestmark = pytest.mark.filterwarnings("ignore:.*multi-threaded, use of fork:DeprecationWarning")
 
 PATIENCE = 10.0
+TABLE = {"type": "inbox", "events": ["*"]}
 
 
 class Inbox(Sink):
@@ -102,6 +104,51 @@ def until(condition):
 
 def wait_for_look():
     time.sleep(0.1)
+
+
+class TestReplaceSinks:
+    """The same from code, for an app that has no file."""
+
+    @pytest.fixture
+    def events(self, tmp_path, diary):
+        url = f"sqlite://{tmp_path}/events.db"
+        events = Events.from_dict({"outbox": {"url": url}, "sinks": {"crm": TABLE}}, plugins=[Post()])
+        yield events
+        events.stop()
+
+    def test_reaches_both_ends(self, events, diary):
+        """The next event goes to the sinks that are new, and not to those that are gone; one that stays keeps its lane."""
+        events.emit_sync("app.first")
+        until(lambda: ("app.first", "crm", "") in diary)
+
+        events.replace_sinks({"crm": TABLE | {"events": ["app.first"]}, "audit": TABLE | {"tag": "new"}})
+        events.emit_sync("app.second")
+
+        until(lambda: ("app.second", "audit", "new") in diary)
+        assert [status.sink for status in events.outbox.status()] == ["audit", "crm"]
+        assert ("app.second", "crm", "") not in diary
+        assert [line for line in diary if line[0] in {"open", "close"}] == [
+            ("open", "crm", ""),
+            ("open", "audit", "new"),
+        ]
+
+    def test_mistake(self, events, diary):
+        """A table with a mistake is an error that names the key; what was configured goes on."""
+        with pytest.raises(ConfigurationError, match=r"configuration: sinks.audit.tagg: unknown key"):
+            events.replace_sinks({"audit": TABLE | {"tagg": "new"}})
+
+        assert list(events.settings.sinks) == ["crm"]
+        events.emit_sync("app.first")
+        until(lambda: ("app.first", "crm", "") in diary)
+
+    def test_of_a_file(self, make_events, file):
+        """Sinks that come from a file are changed there: two places that say different things are one too many."""
+        events = make_events(file("crm"))
+
+        with pytest.raises(ConfigurationError, match=r"events\.toml: the sinks come from this file; change them there"):
+            events.replace_sinks({})
+
+        assert list(events.settings.sinks) == ["crm"]
 
 
 class TestDispatching:

@@ -13,7 +13,15 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import ValidationError
 
-from supertokens_events.config import ConfigurationError, Settings, SinkConfig, find_file, load_file, load_settings
+from supertokens_events.config import (
+    ConfigurationError,
+    Settings,
+    SinkConfig,
+    find_file,
+    load_file,
+    load_settings,
+    with_sinks,
+)
 from supertokens_events.emit import Emitter, Plan, Route
 from supertokens_events.event import Actor, Event
 from supertokens_events.ledger import Ledger, Reason
@@ -186,6 +194,18 @@ class Events:
             self._thread.stop(max(0.0, deadline - time.monotonic()))
             self.emitter.stop(max(0.0, deadline - time.monotonic()))  # what the dispatcher has counted
         self.outbox.close()
+
+    def replace_sinks(self, sinks: Mapping[str, Any]) -> None:
+        """Have these sinks from now on, all of them and no others: the tables under ``sinks`` of a configuration. What is stored
+        next goes to them; this process's dispatcher delivers to them within a second or so, and what is in flight to one that
+        changes or goes is finished first. Callable from any thread.
+
+        It is about this process. Raises ``ConfigurationError`` with every problem found, or when the configuration is a file:
+        that is to be changed itself, and every process that reads it follows. Then nothing has changed.
+        """
+        if self.settings.path is not None:
+            raise ConfigurationError(f"{self.settings.file}: the sinks come from this file; change them there")
+        self._apply(with_sinks(self.settings, sinks, self.plugins))
 
     def dispatcher(self) -> Dispatcher:
         """A dispatcher over every sink that can deliver, for one event loop. It follows the configuration's file."""

@@ -40,13 +40,18 @@ class Reason(StrEnum):
     LOST = "lost"
     """Never stored."""
     REFUSED = "refused"
-    """Not stored: the outbox had reached its ``max_size``."""
+    """Not stored, and lost: the outbox had reached its ``max_size``, and nothing in it was allowed to go."""
     DROPPED = "dropped"
-    """An event that every sink had was deleted before its time, to make room in a full outbox."""
+    """An event that nobody waited for (no delivery of it pending or dead) was deleted before its time, to make room in an outbox
+    that had reached its ``max_size`` (``when_full = "drop_oldest_done"``).
+    """
     PRUNED = "pruned"
     """A dead letter was deleted at the end of its retention. Subject: the sink."""
     OUTBOX_DAMAGED = "outbox_damaged"
-    """The outbox's file was damaged; it was set aside and a new one begun. Subject: the name it has now."""
+    """Events were lost that had been stored. SQLite: the file was damaged; it was set aside and a new one begun (subject: the
+    name it has now). PostgreSQL: the server came back without the last events, or empty, as a standby may that takes over
+    (subject: the outbox).
+    """
     SINK_FAILED = "sink_failed"
     """A sink raised, or broke its contract; the delivery is tried again. Subject: the sink."""
     SINK_UNAVAILABLE = "sink_unavailable"

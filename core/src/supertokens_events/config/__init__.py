@@ -4,7 +4,14 @@ Nothing here touches the outbox or the network. A value is never repeated in an 
 """
 
 from supertokens_events.config.errors import ConfigurationError
-from supertokens_events.config.files import CONFIG_VARIABLE, DEFAULT_FILE, find_file, load_file, load_settings
+from supertokens_events.config.files import (
+    CONFIG_VARIABLE,
+    DEFAULT_FILE,
+    find_file,
+    load_file,
+    load_settings,
+    with_sinks,
+)
 from supertokens_events.config.model import (
     DEFAULT_EVENTS,
     AppSettings,
@@ -36,4 +43,5 @@ __all__ = [
     "load_settings",
     "parse_size",
     "stamp",
+    "with_sinks",
 ]

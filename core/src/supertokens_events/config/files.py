@@ -15,7 +15,7 @@ from supertokens_events.config.reader import Reader
 from supertokens_events.config.stamps import stamp
 from supertokens_events.plugins import Plugins
 
-__all__ = ["CONFIG_VARIABLE", "DEFAULT_FILE", "find_file", "load_file", "load_settings"]
+__all__ = ["CONFIG_VARIABLE", "DEFAULT_FILE", "find_file", "load_file", "load_settings", "with_sinks"]
 
 CONFIG_VARIABLE = "SUPERTOKENS_EVENTS_CONFIG"
 DEFAULT_FILE = "supertokens-events.toml"
@@ -57,6 +57,18 @@ def load_settings(
 ) -> Settings:
     """The settings in a parsed document. Raises :class:`ConfigurationError` with every problem found."""
     return _settings(document, Reader(file, folder or Path.cwd(), plugins, {}))
+
+
+def with_sinks(settings: Settings, tables: Mapping[str, Any], plugins: Plugins) -> Settings:
+    """``settings`` with the sinks of these tables instead of its own: what stands under ``sinks`` in a document.
+
+    Raises :class:`ConfigurationError` with every problem found.
+    """
+    reader = Reader(settings.file, settings.folder, plugins, {})
+    sinks = reader.sinks(tables, settings.dispatcher)
+    if reader.problems:
+        raise ConfigurationError(*reader.problems)
+    return replace(settings, sinks=sinks)
 
 
 def _settings(document: Mapping[str, Any], reader: Reader) -> Settings:

@@ -70,12 +70,18 @@ class OutboxSettings(_Table):
     durability: Literal["normal", "full"] = "normal"
     append_timeout: Duration = 1.0
     max_size: Size | None = None
-    """Bytes that the outbox may take on disk; ``None``: as many as there are."""
+    """Bytes that may be in use, from which on a new event has to find room; ``None``: no limit. With SQLite those of the file's
+    pages that are not free, without the WAL; with PostgreSQL an estimate of what the rows take.
+    """
     when_full: Literal["refuse", "drop_oldest_done"] = "refuse"
-    """What comes of a new event then: refused and counted, or older ones go that every sink has."""
+    """What comes of a new event that finds no room: it is refused, and so lost, counted and logged; or the oldest events go that
+    nobody waits for (without a pending or dead delivery), and only where there are none it is refused.
+    """
     retention: RetentionSettings = RetentionSettings()
     erase_on_user_deleted: bool = False
-    """Whether ``user.deleted``, once it is delivered, erases that user's stored payloads."""
+    """Whether, after ``user.deleted``, a dispatcher erases the payloads of that user's events up to that one: of those whose
+    ``user_id`` it is, each once no delivery of it is pending.
+    """
 
 
 class CaptureSettings(_Table):

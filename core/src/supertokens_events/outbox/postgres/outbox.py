@@ -68,7 +68,7 @@ class PostgresOutbox(Outbox):
 
     ``busy_timeout`` is how long in seconds one call waits: for a connection, for a lock, for an answer. ``connections`` is
     how many it opens at most, besides one for each :meth:`listen`. From ``max_size`` bytes on (``None``: no limit) new events
-    are refused, or with ``when_full="drop_oldest_done"`` the oldest ones that every sink has make room. Raises ``ValueError``
+    are refused, or with ``when_full="drop_oldest_done"`` the oldest ones that nobody waits for make room. Raises ``ValueError``
     for a URL that is none.
     """
 

@@ -174,7 +174,11 @@ def _last_old(connection: Connection, age: float) -> int:
 
 
 def erase(connection: Connection, user_id: str) -> Erased:
-    """Erase the payloads of all events that name ``user_id``, a stretch of sequences at a time: there may be very many."""
+    """Erase the payloads of all events that name ``user_id``, a stretch of sequences at a time: there may be very many.
+
+    No index leads to a value anywhere in a payload. One of all values (GIN) took 350 bytes for each event of 1,140, and work
+    with each append; reading everything takes three seconds for a million events, and nobody waits for it.
+    """
     row = connection.execute("SELECT coalesce(min(sequence), 1) - 1, coalesce(max(sequence), 0) FROM event").fetchone()
     assert row is not None
     first, last = row

@@ -46,7 +46,7 @@ class SqliteOutbox(Outbox):
     A sequence that this object has given is not given again, even when a damaged file was set aside or another was put in its
     place. ``busy_timeout`` is how long in seconds one call waits for another process's lock. ``clock`` gives seconds since the
     epoch. From ``max_size`` bytes on (``None``: no limit) new events are refused, or with
-    ``when_full="drop_oldest_done"`` the oldest ones that every sink has make room.
+    ``when_full="drop_oldest_done"`` the oldest ones that nobody waits for make room.
     """
 
     def __init__(
