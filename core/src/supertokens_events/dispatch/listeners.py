@@ -10,7 +10,8 @@ import threading
 import time
 from collections import deque
 from collections.abc import Sequence
-from typing import Any
+from contextlib import suppress
+from typing import Any, NamedTuple
 
 from supertokens_events.ledger import Ledger, Reason
 from supertokens_events.log import describe_exception, get_logger
@@ -50,6 +51,7 @@ class Listeners:
             listener = self._threads.get(call.plugin)
             if listener is None:
                 listener = self._threads[call.plugin] = _Listener(call.plugin, self._ledger)
+                listener.start()
             listener.add(_Told(hook, event_type, call))
 
     def end(self) -> None:
@@ -67,15 +69,12 @@ class Listeners:
         return bool(self._threads)
 
 
-class _Told:
+class _Told(NamedTuple):
     """One call of a hook, and what it is about."""
 
-    __slots__ = ("call", "event_type", "hook")
-
-    def __init__(self, hook: str, event_type: str, call: HookCall) -> None:
-        self.hook = hook
-        self.event_type = event_type
-        self.call = call
+    hook: str
+    event_type: str
+    call: HookCall
 
 
 class _Listener:
@@ -85,10 +84,14 @@ class _Listener:
         self._plugin = plugin
         self._ledger = ledger
         self._waiting: deque[_Told | None] = deque()
-        self._room = threading.Semaphore(0)
+        self._to_tell = threading.Semaphore(0)
         self._missing = False
         self._thread = threading.Thread(target=self._run, name=f"supertokens-events-tell-{plugin}", daemon=True)
-        self._thread.start()
+
+    def start(self) -> None:
+        """Begin. While the interpreter shuts down no thread does: then nothing is told any more."""
+        with suppress(RuntimeError):
+            self._thread.start()
 
     def add(self, told: _Told) -> None:
         """Have it told, unless too much waits. Called by the event loop alone."""
@@ -99,21 +102,21 @@ class _Listener:
             self._missing = False
             log.warning("A plugin's hooks keep up again; it is told of what happens from now on.", plugin=self._plugin)
         self._waiting.append(told)
-        self._room.release()
+        self._to_tell.release()
 
     def close(self) -> None:
         """Nothing comes any more."""
         self._waiting.append(None)
-        self._room.release()
+        self._to_tell.release()
 
     def join(self, deadline: float) -> None:
         """Wait until everything is told; what is not by then, never is."""
-        self._thread.join(max(0.0, deadline - time.monotonic()))
         if self._thread.is_alive():
-            left = [told for told in tuple(self._waiting) if told is not None]
-            self._waiting.clear()
-            for told in left:
-                self._miss(told)
+            self._thread.join(max(0.0, deadline - time.monotonic()))
+        with suppress(IndexError):
+            while True:
+                if (told := self._waiting.popleft()) is not None:
+                    self._miss(told)
 
     def _miss(self, told: _Told) -> None:
         self._ledger.count(Reason.HOOK_HUNG, subject=self._plugin, event_type=told.event_type)
@@ -128,7 +131,7 @@ class _Listener:
 
     def _run(self) -> None:
         while True:
-            self._room.acquire()
+            self._to_tell.acquire()
             try:
                 told = self._waiting.popleft()
             except IndexError:  # the dispatcher has ended meanwhile
