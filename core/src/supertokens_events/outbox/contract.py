@@ -255,7 +255,8 @@ class Outbox(ABC):
 
     @abstractmethod
     def append(self, entries: Sequence[Entry]) -> list[int]:
-        """Store events and their deliveries in ONE transaction; returns the sequences. Committed when it returns.
+        """Store events and their deliveries in ONE transaction; returns the sequences. Committed when it returns. A sequence that
+        this object has returned is not given to another event, even when the store was lost meanwhile and is begun anew.
 
         An event that is stored already, by its id, keeps its sequence, and nothing changes: whoever did not hear whether a
         transaction was committed appends again.
