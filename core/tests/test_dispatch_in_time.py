@@ -314,6 +314,33 @@ class TestBreaker:
         assert logged().count("A sink's place was found to be away") == 1
         assert logged().count("A sink's place is back, as another dispatcher has found out.") == 1
 
+    async def test_in_flight_when_found(self, dispatching, append, told, outbox):
+        """A call that was in flight when the breaker was found open, and fails, does not make the outage any shorter."""
+        append()
+        place = Place()
+        failing = anyio.Event()
+
+        async def deliver(deliveries):
+            place.asked += [(now(), delivery.event_id) for delivery in deliveries]
+            if len(place.asked) == 1:
+                await failing.wait()
+                return [Retry("500")]
+            return [Delivered()]
+
+        place.deliver = deliver
+        async with dispatching(place, plugins=[told]) as dispatcher:
+            await anyio.sleep(1)
+            outbox.open_breaker("crm", failing_for=600.0, probe_in=50.0, reason="it refused the connection")
+            append()
+            await anyio.sleep(31)
+            failing.set()
+            await anyio.sleep(MINUTE)
+            dispatcher.wake()
+            await anyio.sleep(MINUTE)
+            _, (_, closed) = await told.until(2)
+
+        assert closed["failing_for"] > 600
+
     async def test_what_listeners_cannot_do(self, dispatching, append, outbox):
         """A hook that raises or never returns changes nothing for the place that is back."""
         append(20)

@@ -67,7 +67,7 @@ class Breaker:
             self._suspecting = False
             closes, self.closing = self.open and not self.closing, self.open
             return closes
-        if not self._failed:
+        if not self._failed and not self.open:  # else it is known since when
             self._failing_since = began
         self._failed.update(claim.delivery.event_id for claim in claims)
         if not self.holds and (len(self._failed) >= _FAILURES or any(failure.away for failure in failures)):
