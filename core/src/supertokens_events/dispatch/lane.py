@@ -298,12 +298,16 @@ class Lane:
         """What was claimed ahead. It goes back when it has waited so long that its lease could end during the call, when
         nothing but a probe may go out, and when we are to stop.
         """
-        while self._ahead:
+        stale: list[Claim] = []
+        next_ones: Sequence[Claim] = ()
+        while self._ahead and not next_ones:
             claims, claimed_at = self._ahead.popleft()
             if now - claimed_at < _LEASE_MARGIN / 2 and not self._breaker.holds and not self._stopping:
-                return claims
-            await self._give_back(claims)
-        return ()
+                next_ones = claims
+            else:
+                stale += claims
+        await self._give_back(stale)
+        return next_ones
 
     async def _called(self, claims: Sequence[Claim], outcomes: Sequence[Outcome], began: float) -> float:
         """Go by what a call came to; returns when it ended."""
