@@ -41,7 +41,10 @@ def test_secrets_may_be_a_list():
     ("secret", "problem"),
     [
         ("whsec_aHVudGVyMg==", "expected 'whsec_' and the base64 of 24 to 64 bytes, got 7 bytes"),
-        ([SECRET, "hunter2"], "expected 'whsec_' and the base64 of 24 to 64 bytes, got no 'whsec_' in front"),
+        (
+            [SECRET, "hunter2"],
+            "expected 'whsec_' and the base64 of 24 to 64 bytes, got no 'whsec_' and no 'whsk_' in front",
+        ),
     ],
 )
 def test_a_bad_secret_is_named_by_what_is_wrong(secret, problem):
