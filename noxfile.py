@@ -78,7 +78,7 @@ def typing(session: nox.Session) -> None:
 
 @nox.session
 def wheels(session: nox.Session) -> None:
-    """Build every package, install the wheels with plain pip into an empty environment, send one event through it."""
+    """Build every package, install the wheels with plain pip, without the SDK and then with it, send one event through."""
     install(session, "wheels")
     folder = Path(session.create_tmp())
     shutil.rmtree(folder / "dist", ignore_errors=True)
@@ -90,6 +90,10 @@ def wheels(session: nox.Session) -> None:
     session.run(python, "-m", "pip", "install", "-q", "-c", str(CONSTRAINTS), *built, external=True)
     session.run(python, "-m", "pip", "check", external=True)
     session.run(python, "tests/smoke/smoke.py", external=True)
+    session.run(python, "tests/smoke/without_sdk.py", external=True)
+    (core,) = (folder / "dist").glob("supertokens_events-*.whl")
+    session.run(python, "-m", "pip", "install", "-q", "-c", str(CONSTRAINTS), f"{core}[sdk]", external=True)
+    session.run(python, "tests/smoke/with_sdk.py", external=True)
 
 
 @nox.session
@@ -128,7 +132,7 @@ def docs(session: nox.Session) -> None:
 @nox.session
 def generate(session: nox.Session) -> None:
     """Make what follows from the catalog anew: reference pages, JSON Schemas, the AsyncAPI document."""
-    session.install("-c", str(CONSTRAINTS), "-e", "core")
+    install(session, "generate", "core")
     session.run("python", "docs/generate.py", *session.posargs)
 
 

@@ -94,6 +94,8 @@ class Events:
     def plugin(self) -> SuperTokensPlugin:
         """For ``SupertokensExperimentalConfig(plugins=[…])``, SDK ≥ 0.31. List it first: the first plugin is the
         innermost.
+
+        Raises ``ImportError`` when the SDK is not installed or is older than 0.27, ``RuntimeError`` when it has no plugins.
         """
         from supertokens_events.capture import make_plugin
 
@@ -101,7 +103,7 @@ class Events:
 
     def instrument(self) -> None:
         """The same without the SDK's plugins, for SDK 0.27 to 0.30: call it after ``init()``. Calling it again changes
-        nothing.
+        nothing. Raises ``ImportError`` when the SDK is not installed or is older than 0.27.
         """
         from supertokens_events.capture import instrument
 
