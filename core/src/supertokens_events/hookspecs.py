@@ -7,6 +7,7 @@ A plugin is a module or an object with functions marked ``@hookimpl``. It is fou
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -19,12 +20,21 @@ if TYPE_CHECKING:
     from supertokens_events.event import Event
     from supertokens_events.sink import Delivery, Outcome, Sink
 
-__all__ = ["PROJECT", "hookimpl"]
+__all__ = ["DISABLE_VARIABLE", "PROJECT", "hookimpl", "turned_off"]
 
 PROJECT = "supertokens_events"
+DISABLE_VARIABLE = "SUPERTOKENS_EVENTS_DISABLE"
 
 hookspec = pluggy.HookspecMarker(PROJECT)
 hookimpl = pluggy.HookimplMarker(PROJECT)
+
+
+def turned_off(text: str | None = None) -> set[str]:
+    """The names, divided by commas, of the plugins that ``text`` turns off, or else ``SUPERTOKENS_EVENTS_DISABLE``; ``*`` is
+    all.
+    """
+    names = os.environ.get(DISABLE_VARIABLE, "") if text is None else text
+    return {name.strip() for name in names.split(",") if name.strip()}
 
 
 @hookspec

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import difflib
 import inspect
-import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from importlib.metadata import EntryPoint, entry_points
@@ -18,12 +17,11 @@ import pluggy
 
 from supertokens_events import hookspecs
 from supertokens_events.catalog import Catalog, EventData, builtin_catalog
+from supertokens_events.hookspecs import DISABLE_VARIABLE, turned_off
 from supertokens_events.log import get_logger
 from supertokens_events.sink import Sink
 
 __all__ = ["DISABLE_VARIABLE", "HookCall", "HookResult", "Plugin", "PluginError", "Plugins", "load_plugins"]
-
-DISABLE_VARIABLE = "SUPERTOKENS_EVENTS_DISABLE"
 
 log = get_logger(__name__)
 
@@ -118,16 +116,12 @@ def load_plugins(extra: Sequence[object] = (), *, disable: str | None = None) ->
     manager = pluggy.PluginManager(hookspecs.PROJECT)
     manager.add_hookspecs(hookspecs)
     plugins = Plugins(manager, builtin_catalog())
-    disabled = _names(os.environ.get(DISABLE_VARIABLE, "") if disable is None else disable)
+    disabled = turned_off(disable)
     for entry_point in sorted(entry_points(group=hookspecs.PROJECT), key=lambda entry_point: entry_point.name):
         plugins.found.append(_load(plugins, entry_point, disabled))
     for number, plugin in enumerate(extra, start=1):
         plugins.found.append(_register(plugins, plugin, Plugin(_name_of(plugin, number))))
     return plugins
-
-
-def _names(text: str) -> set[str]:
-    return {name.strip() for name in text.split(",") if name.strip()}
 
 
 def _name_of(plugin: object, number: int) -> str:

@@ -9,7 +9,8 @@ from typing import IO, TYPE_CHECKING, Any
 
 import click
 
-from supertokens_events.hookspecs import PROJECT
+from supertokens_events import hookspecs
+from supertokens_events.hookspecs import PROJECT, turned_off
 
 if TYPE_CHECKING:
     from supertokens_events.plugins import Plugins
@@ -93,26 +94,39 @@ def _explained(error: Exception) -> Exception:
 
 def _commands_of_plugins(group: click.Group, context: click.Context) -> Mapping[str, click.Command]:
     if _COMMANDS not in context.meta:
-        context.meta[_COMMANDS] = _collect(group, context) if _may_add_commands() else {}
+        context.meta[_COMMANDS] = _collect(group)
     commands: Mapping[str, click.Command] = context.meta[_COMMANDS]
     return commands
 
 
-def _collect(group: click.Group, context: click.Context) -> Mapping[str, click.Command]:
+def _collect(group: click.Group) -> Mapping[str, click.Command]:
+    """The commands of the plugins that may have any. Importing all plugins with what they bring would take a second."""
     added = click.Group()
-    for result in plugins_of(context).call(_HOOK, cli=added):
-        if result.error:
-            problem = f"{type(result.error).__name__}: {result.error}"
-            click.echo(f"The commands of the plugin {result.plugin!r} could not be added: {problem}", err=True)
-        for name in [name for name in added.commands if name in group.commands]:
-            del added.commands[name]
-            click.echo(f"The plugin {result.plugin!r} adds a command {name!r}; the built-in one stays.", err=True)
+    for entry_point in sorted(entry_points(group=PROJECT), key=lambda entry_point: entry_point.name, reverse=True):
+        if turned_off().isdisjoint({"*", entry_point.name}) and any(_mentions_hook(entry_point)):
+            _add_commands(added, entry_point)
+            for name in [name for name in added.commands if name in group.commands]:
+                del added.commands[name]
+                click.echo(
+                    f"The plugin {entry_point.name!r} adds a command {name!r}; the built-in one stays.", err=True
+                )
     return added.commands
 
 
-def _may_add_commands() -> bool:
-    """Whether any plugin may have the hook, without importing one: most have not, and importing them all takes a second."""
-    return any(any(_mentions_hook(entry_point)) for entry_point in entry_points(group=PROJECT))
+def _add_commands(added: click.Group, entry_point: EntryPoint) -> None:
+    """Call this one plugin's hook; what goes wrong is told, and the others go on."""
+    import pluggy
+
+    manager = pluggy.PluginManager(PROJECT)
+    manager.add_hookspecs(hookspecs)
+    try:
+        manager.register(entry_point.load(), entry_point.name)
+        manager.hook.register_commands(cli=added)
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:  # a plugin that exits must not take the others with it
+        problem = f"{type(error).__name__}: {error}"
+        click.echo(f"The commands of the plugin {entry_point.name!r} could not be added: {problem}", err=True)
 
 
 def _mentions_hook(entry_point: EntryPoint) -> Iterator[bool]:
