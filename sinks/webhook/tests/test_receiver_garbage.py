@@ -30,14 +30,14 @@ TRUE = {
 WEBHOOK = Webhook([HMAC, PAIR.public], now=lambda: NOW)
 
 NAMES = [*TRUE, "svix-id", "svix-timestamp", "svix-signature", "Webhook-Id", "WEBHOOK-SIGNATURE"]
-anything = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats() | st.text() | st.binary(),
-    lambda inner: (
-        st.lists(inner, max_size=3) | st.tuples(inner, inner) | st.dictionaries(st.text(max_size=5), inner, max_size=3)
-    ),
-    max_leaves=4,
+texts, blobs = st.text(max_size=30), st.binary(max_size=30)
+scalars = st.none() | st.booleans() | st.integers() | st.floats() | texts | blobs
+anything = (
+    scalars
+    | st.lists(scalars, max_size=3)
+    | st.dictionaries(texts, scalars | st.lists(scalars, max_size=2), max_size=3)
 )
-lines = st.text() | st.binary() | st.sampled_from([*TRUE.values(), *(value.encode() for value in TRUE.values())])
+lines = texts | blobs | st.sampled_from([*TRUE.values(), *(value.encode() for value in TRUE.values())])
 names = st.sampled_from([*NAMES, *(name.encode() for name in NAMES)]) | lines
 pieces = st.sampled_from(
     ["v1", "v1a", "v2", ",", " ", "=", "AAAA", TRUE["webhook-signature"].split(" ")[0][3:], "\0", "é"]
@@ -66,7 +66,7 @@ def test_the_request_itself_is_believed():
 
 
 @examples(1500)
-@given(st.dictionaries(names, lines, max_size=8) | st.lists(st.tuples(names, lines), max_size=8) | anything)
+@given(st.dictionaries(names, lines, max_size=6) | st.lists(st.tuples(names, lines), max_size=6) | anything)
 def test_garbage_as_headers(headers):
     """Headers of any shape with any content are refused, or are the true ones."""
     given_pairs = headers.items() if isinstance(headers, dict) else headers
@@ -85,7 +85,7 @@ def _bytes(value):
 
 
 @examples(1500)
-@given(signatures | st.text() | st.binary())
+@given(signatures | texts | blobs)
 def test_garbage_as_signature(signature):
     """A signature of any text is refused unless ours stands in it."""
     ours = TRUE["webhook-signature"].split(" ")
@@ -106,30 +106,28 @@ def test_a_signature_with_one_bit_changed(byte, bit, version):
 
 
 @examples(1500)
-@given(
-    st.text() | st.binary() | st.integers().map(str) | st.floats().map(str) | st.integers(NOW - 400, NOW + 400).map(str)
-)
+@given(texts | blobs | st.integers().map(str) | st.floats().map(str) | st.integers(NOW - 400, NOW + 400).map(str))
 def test_garbage_as_timestamp(timestamp):
     """A timestamp other than the one that was signed is refused."""
     assert believed({**TRUE, "webhook-timestamp": timestamp}, BODY) == (timestamp in {str(NOW), str(NOW).encode()})
 
 
 @examples(1000)
-@given(st.text() | st.binary() | st.text(string.printable))
+@given(texts | blobs | st.text(string.printable, max_size=30))
 def test_garbage_as_id(event_id):
     """So is another id."""
     assert not believed({**TRUE, "webhook-id": event_id}, BODY)
 
 
 @examples(1000)
-@given(anything | st.binary() | st.text())
+@given(anything | blobs)
 def test_garbage_as_body(body):
     """A body other than the one that was signed is refused."""
     assert not believed(TRUE, body)
 
 
 @examples(1000)
-@given(st.binary() | st.text() | anything.map(repr))
+@given(blobs | texts | anything.map(repr))
 def test_garbage_that_is_signed(body):
     """A sender with the key can say what he likes: it is an event or it is refused."""
     try:
@@ -144,7 +142,7 @@ def test_garbage_that_is_signed(body):
 @examples(1500)
 @given(
     st.sampled_from(["whsec_", "whsk_", "whpk_", ""]),
-    st.binary(max_size=80).map(lambda value: base64.b64encode(value).decode()) | st.text() | st.binary(),
+    st.binary(max_size=80).map(lambda value: base64.b64encode(value).decode()) | texts | blobs,
 )
 def test_garbage_as_key(prefix, rest):
     """A text is a key or is refused as none, in words that do not hold it; and no such key believes what it did not sign."""
