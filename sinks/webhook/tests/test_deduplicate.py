@@ -276,6 +276,38 @@ def test_of_many_processes_one_is_first(tmp_path):
     assert Counter(number for numbers in said for number in numbers) == {str(number): 1 for number in range(100)}
 
 
+def test_many_processes_begin_at_once(tmp_path):
+    """Six processes open thirty new files at the same moments: SQLite's "locked" reaches none of them."""
+    script = (
+        "import sys\n"
+        "from supertokens_events_webhook.receiver import SqliteDeduplicator\n"
+        "for line in sys.stdin:\n"
+        "    with SqliteDeduplicator(sys.argv[1] + line.strip()): print(line.strip(), flush=True)\n"
+    )
+    command = [sys.executable, "-c", script, str(tmp_path / "seen-")]
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    processes = [subprocess.Popen(command, **pipes) for _ in range(6)]
+
+    opened = []
+    for number in range(30):
+        for process in processes:
+            process.stdin.write(f"{number}\n")
+            process.stdin.flush()
+        opened.append({process.stdout.readline().strip() for process in processes})
+    errors = [process.communicate(timeout=60)[1] for process in processes]
+
+    assert errors == [""] * 6
+    assert opened == [{str(number)} for number in range(30)]
+
+
+def test_a_file_that_cannot_be_opened_is_an_error(tmp_path):
+    """It is told by the driver's exception, and nothing stays open."""
+    (tmp_path / "seen.db").write_bytes(b"not a database, but long enough to be taken for one" * 100)
+
+    with pytest.raises(sqlite3.DatabaseError, match="not a database"):
+        SqliteDeduplicator(tmp_path / "seen.db")
+
+
 def test_a_table_is_pruned(tmp_path, clock):
     """What has expired is deleted, now and then."""
     path = tmp_path / "seen.db"

@@ -16,6 +16,7 @@ from supertokens_events_webhook.receiver.deduplicate.sql import Connection, SqlD
 __all__ = ["SqliteDeduplicator"]
 
 _BUSY = 10.0  # seconds to wait for another process's commit
+_AGAIN = 0.01  # seconds
 
 
 class SqliteDeduplicator(SqlDeduplicator):
@@ -35,9 +36,26 @@ class SqliteDeduplicator(SqlDeduplicator):
         super().__init__(lambda: self._open, sqlite3, remember=remember, lease=lease, now=now)
         self._lock = Lock()
         self._open = sqlite3.connect(path, timeout=_BUSY, check_same_thread=False)
-        self._open.execute("PRAGMA journal_mode = WAL")
-        self._open.execute("PRAGMA synchronous = NORMAL")
-        self.create_table()
+        try:
+            self._prepare()
+        except BaseException:
+            self.close()
+            raise
+
+    def _prepare(self) -> None:
+        """Patiently: while another process makes a file a WAL, SQLite says "locked" at once instead of waiting."""
+        deadline = time.monotonic() + _BUSY
+        while True:
+            try:
+                self._open.execute("PRAGMA journal_mode = WAL")
+                self._open.execute("PRAGMA synchronous = NORMAL")
+                self.create_table()
+            except sqlite3.OperationalError as error:
+                if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or time.monotonic() > deadline:
+                    raise
+                time.sleep(_AGAIN)
+            else:
+                return
 
     @contextmanager
     def _connection(self) -> Iterator[Connection]:
