@@ -128,6 +128,43 @@ class TestOutcomes:
         assert (delivery.state, delivery.reason) == (DeliveryState.DEAD, "no such channel")
         assert delivery.attempts[0].outcome == "rejected"
 
+    async def test_disables(self, deliver, append, outbox, logged):
+        """A place that wants no more events gets none, from any dispatcher, until the sink is enabled; what waits is kept."""
+        append(n=50)
+        sink = Crm()
+        sink.concurrency = 1
+        sink.outcomes.append(Rejected("410 Gone", disables=True))
+
+        await deliver(sink)
+        assert await deliver(Crm()) == 0
+
+        (status,) = outbox.status()
+        assert (len(sink.deliveries), status.dead, status.pending, status.due) == (1, 1, 49, 49)
+        assert status.disabled.reason == "410 Gone"
+        assert "A sink is disabled" in logged()
+        outbox.enable("crm")
+        assert await deliver(sink) == 49
+
+    async def test_disabled_while_it_runs(self, make_dispatcher, append, outbox):
+        """A running dispatcher stops and goes on by itself; of what was claimed ahead nothing is lost or sent."""
+        append(n=30)
+        sink = Crm()
+        sink.outcomes.extend([Rejected("410 Gone", disables=True)] * sink.concurrency)
+        dispatcher = make_dispatcher(sink, poll_interval=0.01)
+
+        async with running(dispatcher):
+            await until(lambda: outbox.status()[0].dead)
+            append(n=5)
+            dispatcher.wake()
+            await until(lambda: outbox.status()[0].due + outbox.status()[0].dead == 35)
+            assert len(sink.deliveries) <= sink.concurrency
+            sink.outcomes.clear()
+            outbox.enable("crm")
+            await until(lambda: not outbox.status()[0].pending)
+
+        (status,) = outbox.status()
+        assert status.done + status.dead == 35
+
     async def test_retry(self, deliver, append, outbox, clock):
         """What did not work now is tried again when the schedule says, with the same bytes, as the next attempt."""
         append()

@@ -638,10 +638,34 @@ def test_a_redirect_says_what_to_do():
     )
 
 
-def test_410_is_final():
-    """A receiver that is gone gets the event no more, and the reason says what did not happen to the sink."""
+def test_a_few_headers_are_kept():
+    """With an attempt stay the headers that lead to the request in the receiver's log: shortened, no cookie, no secret."""
+    answer = Answer(
+        "crm.example.com",
+        503,
+        httpx.Headers(
+            [
+                ("Server", "nginx"),
+                ("Retry-After", "120"),
+                ("X-Request-ID", "s3cr3t-token " + "r" * 300),
+                ("Set-Cookie", "session=1"),
+                ("Authorization", "Bearer x"),
+            ]
+        ),
+    )
+
+    detail = outcome_of(answer, hide=["s3cr3t-token"]).detail
+
+    assert detail == {
+        "status": 503,
+        "headers": {"server": "nginx", "retry-after": "120", "x-request-id": "*** " + "r" * 196},
+    }
+
+
+def test_410_disables():
+    """A receiver that is gone gets the event no more, nor any other."""
     assert outcome_of(answered(410)) == Rejected(
-        "crm.example.com answered 410 Gone: it wants no more events, but the sink is still enabled", {"status": 410}
+        "crm.example.com answered 410 Gone: it wants no more events", {"status": 410}, disables=True
     )
 
 
@@ -650,7 +674,11 @@ def test_429_asks_for_patience():
     outcome = outcome_of(answered(429, retry_after="30"))
 
     assert outcome == Retry(
-        "crm.example.com answered 429 Too Many Requests", after=30.0, counts=False, away=True, detail={"status": 429}
+        "crm.example.com answered 429 Too Many Requests",
+        after=30.0,
+        counts=False,
+        away=True,
+        detail={"status": 429, "headers": {"retry-after": "30"}},
     )
 
 

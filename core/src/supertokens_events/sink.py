@@ -81,10 +81,15 @@ class Retry:
 
 @dataclass(frozen=True, slots=True)
 class Rejected:
-    """Never. The delivery becomes a dead letter with this reason."""
+    """Never. The delivery becomes a dead letter with this reason.
+
+    ``disables=True`` says that the place wants no more events at all: nothing goes out to the sink until a person runs
+    ``supertokens-events enable``, and what waits for it is kept.
+    """
 
     reason: str
     detail: Mapping[str, Any] = field(default_factory=dict)
+    disables: bool = False
 
 
 Outcome = Delivered | Retry | Rejected

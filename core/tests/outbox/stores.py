@@ -83,6 +83,11 @@ def dead(claim, reason="gone"):
     return settlement(claim, DeliveryState.DEAD, outcome="rejected", reason=reason)
 
 
+def disabling(claim, reason="410"):
+    """The place wants no more events."""
+    return dead(claim, reason)._replace(disables=True)
+
+
 def sequences(outbox):
     """Every sequence in the store."""
     return [event.sequence for event in outbox.events(after=0, limit=100_000)]

@@ -13,12 +13,13 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule, run_state_machine_as_test
 
-from outbox.stores import LEASE, STORES, claimed, dead, entry, keyed, later, sequences, settlement
+from outbox.stores import LEASE, STORES, claimed, dead, disabling, entry, keyed, later, sequences, settlement
 from supertokens_events.event import Event, with_sequence
 from supertokens_events.ledger import LedgerKey, Reason
 from supertokens_events.outbox import (
     Breaker,
     DeliveryState,
+    Disabled,
     Erased,
     LedgerCount,
     Look,
@@ -781,6 +782,104 @@ class TestBreaker:
         store.advance(100)
 
         assert outbox.claim_overdue("crm", 10, LEASE, 40.0) == []
+
+
+class TestDisabled:
+    """What a store keeps of a sink whose place wants no more events."""
+
+    def test_nothing_goes_out(self, outbox, store):
+        """A sink is disabled with the outcome that says so: nobody gets anything to deliver, and nothing that waits is lost."""
+        outbox.append([entry("crm", "audit") for _ in range(3)])
+
+        outbox.settle([disabling(outbox.claim("crm", 1, LEASE)[0])])
+
+        for other in (outbox, store.connect()):
+            assert other.claim("crm", 10, LEASE) == []
+            assert other.look("crm") == Look(None, None, disabled=True)
+        assert [delivery.state for delivery in outbox.deliveries(sink="crm")] == ["dead", "pending", "pending"]
+        assert len(outbox.claim("audit", 10, LEASE)) == 3
+
+    def test_still_there_after_a_restart(self, outbox, store):
+        """It stays disabled when everybody has closed and opened the store again."""
+        outbox.append([entry("crm"), entry("crm")])
+        outbox.settle([disabling(outbox.claim("crm", 1, LEASE)[0])])
+        outbox.close()
+        store.advance(LEASE + 1)
+
+        assert store.connect().claim("crm", 10, LEASE) == []
+
+    def test_status(self, outbox, store):
+        """The status says since when and why, also when no delivery is left; the first reason stays."""
+        outbox.append([entry("crm"), entry("crm"), entry("audit")])
+        first, second = outbox.claim("crm", 2, LEASE)
+        outbox.settle([disabling(first, "410 Gone"), disabling(second, "410 again")])
+        now = store.now()
+
+        audit, crm = outbox.status()
+        assert (audit.disabled, crm.disabled) == (None, Disabled(about(now), "410 Gone"))
+        store.advance(100)
+        outbox.prune(Retention(events=1.0, deliveries=1.0, dead=1.0, attempts=1.0))
+        assert next(one for one in outbox.status() if one.sink == "crm").disabled == Disabled(about(now), "410 Gone")
+
+    def test_enabled(self, outbox):
+        """Enabling says what is over and lets go out what waited; nothing else is changed by it."""
+        outbox.append([entry("crm") for _ in range(3)])
+        outbox.settle([disabling(outbox.claim("crm", 1, LEASE)[0], "410 Gone")])
+
+        assert outbox.enable("crm").reason == "410 Gone"
+
+        assert outbox.enable("crm") is None
+        assert claimed(outbox.claim("crm", 10, LEASE)) == [2, 3]
+        assert outbox.status()[0].disabled is None
+
+    def test_schedule_stands_still(self, outbox, store):
+        """The time that a sink was disabled is none of its schedule: what was tried before has as much left as it had."""
+        outbox.append([entry("crm"), entry("crm")])
+        tried, last = outbox.claim("crm", 2, LEASE)
+        outbox.settle([later(tried, 5)])
+        store.advance(20)
+        outbox.settle([disabling(last)])
+        store.advance(100_000)
+        outbox.enable("crm")
+
+        outbox.open_breaker("crm", failing_for=1.0, probe_in=5.0, reason="503")
+        assert outbox.claim_overdue("crm", 10, LEASE, 1000.0) == []
+        (claim,) = outbox.claim("crm", 10, LEASE)
+        assert claim.age == about(20.5)
+
+    def test_nothing_is_overdue(self, outbox, store):
+        """What waits for a disabled sink is not given up, however long."""
+        outbox.append([entry("crm"), entry("crm")])
+        tried, last = outbox.claim("crm", 2, LEASE)
+        outbox.open_breaker("crm", failing_for=1.0, probe_in=5.0, reason="503")
+        outbox.settle([later(tried, 5), disabling(last)])
+        store.advance(100_000)
+
+        assert outbox.claim_overdue("crm", 10, LEASE, 1000.0) == []
+
+    def test_late(self, outbox, store):
+        """An outcome whose claim another holds by now disables nothing."""
+        outbox.append([entry("crm")])
+        (late,) = outbox.claim("crm", 1, LEASE)
+        store.advance(LEASE + 1)
+        (claim,) = outbox.claim("crm", 1, LEASE)
+
+        assert outbox.settle([disabling(late)]) == 0
+        assert outbox.look("crm").disabled is False
+        assert outbox.settle([settlement(claim)]) == 1
+        assert outbox.settle([disabling(late)]) == 0
+        assert outbox.look("crm").disabled is False
+
+    def test_new_events_wait(self, outbox):
+        """What is stored for a disabled sink waits with the rest."""
+        outbox.append([entry("crm")])
+        outbox.settle([disabling(outbox.claim("crm", 1, LEASE)[0])])
+
+        outbox.append([keyed("crm", "u1"), entry("crm")])
+
+        assert outbox.claim("crm", 10, LEASE) == []
+        outbox.enable("crm")
+        assert sorted(claimed(outbox.claim("crm", 10, LEASE))) == [2, 3]
 
 
 class TestRoom:

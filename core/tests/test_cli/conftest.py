@@ -37,7 +37,7 @@ BOX = """
 
     class BoxSettings(SinkSettings):
         path: Path
-        answer: Literal["delivered", "retry", "rejected"] = "delivered"
+        answer: Literal["delivered", "retry", "rejected", "gone"] = "delivered"
         token: SecretStr | None = None
         url: str | None = None
         broken: bool = False
@@ -65,6 +65,8 @@ BOX = """
                 return [Retry("the box is full")] * len(deliveries)
             if self.settings.answer == "rejected":
                 return [Rejected("the box is locked")] * len(deliveries)
+            if self.settings.answer == "gone":
+                return [Rejected("the box is gone", disables=True)] * len(deliveries)
             with self.settings.path.open("ab") as file:
                 file.writelines(delivery.body + b"\\n" for delivery in deliveries)
             return [Delivered()] * len(deliveries)

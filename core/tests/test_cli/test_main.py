@@ -21,6 +21,7 @@ COMMANDS = [
     "status",
     "events",
     "deliveries",
+    "enable",
     "prune",
     "erase",
 ]

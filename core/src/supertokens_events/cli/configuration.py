@@ -97,17 +97,18 @@ def _plugin_row(plugin: Plugin) -> tuple[str, str, str]:
 @pass_project
 def check(project: Project, context: click.Context, *, connect: bool, as_json: bool) -> None:
     """The configuration, sink by sink, and what is wrong with it."""
-    from supertokens_events.cli.findings import ask_sinks, warnings
+    from supertokens_events.cli.findings import ask_sinks, disabled, warnings
     from supertokens_events.cli.shown import outbox_facts, sink_facts
 
     settings, catalog = project.settings, project.plugins.catalog
     with project.outbox() as outbox:
         where = outbox_facts(settings, outbox.counts())
+        statuses = outbox.status()
     answers = ask_sinks(settings) if connect else {}
     sinks = {name: sink_facts(config, settings, catalog) for name, config in settings.sinks.items()}
     for name, sentences in answers.items():
         sinks[name]["problems"] = sentences
-    doubts = list(warnings(settings, catalog))
+    doubts = [*warnings(settings, catalog), *disabled(settings, statuses)]
 
     if as_json:
         for facts in (where, *sinks.values(), *({"kind": "warning", "text": doubt} for doubt in doubts)):

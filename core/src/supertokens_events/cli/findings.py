@@ -10,10 +10,11 @@ import anyio
 from supertokens_events.catalog import Catalog
 from supertokens_events.config import DEFAULT_EVENTS, Settings, SinkConfig
 from supertokens_events.log import describe_exception
+from supertokens_events.outbox import SinkStatus
 from supertokens_events.sink import Sink
 from supertokens_events.subscription import Patterns
 
-__all__ = ["ask_sinks", "unavailable", "warnings"]
+__all__ = ["ask_sinks", "disabled", "unavailable", "warnings"]
 
 _PATIENCE = 30.0  # seconds for one sink's check
 
@@ -52,6 +53,16 @@ def _unknown(pattern: str, catalog: Catalog) -> str:
     nearest = catalog.nearest(pattern.removeprefix("!"))
     hint = f", did you mean {nearest!r}?" if nearest else "; right if the app emits such events itself"
     return f"no event type of the catalog matches {pattern!r}{hint}"
+
+
+def disabled(settings: Settings, statuses: Sequence[SinkStatus]) -> Iterator[str]:
+    """The sinks whose places want no more events."""
+    for one in statuses:
+        if one.disabled is not None and one.sink in settings.sinks:
+            yield (
+                f"sinks.{one.sink}: is disabled, its deliveries wait: {one.disabled.reason}; "
+                f"'supertokens-events enable {one.sink}' lets them go out"
+            )
 
 
 def unavailable(config: SinkConfig) -> str:

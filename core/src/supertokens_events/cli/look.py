@@ -98,7 +98,8 @@ def status(project: Project, *, as_json: bool) -> None:
 
 def _sink_facts(one: SinkStatus) -> dict[str, Any]:
     facts = _in_iso(one._asdict(), "oldest", "last_success", "last_failure")
-    return {**facts, "breaker": _breaker_facts(one.breaker)}
+    disabled = one.disabled and _in_iso(one.disabled._asdict(), "since")
+    return {**facts, "breaker": _breaker_facts(one.breaker), "disabled": disabled}
 
 
 def _breaker_facts(breaker: Breaker | None) -> dict[str, Any] | None:
@@ -151,7 +152,12 @@ def _print_status(
 
 def _remarks(one: SinkStatus, config: SinkConfig | None) -> Iterator[str]:
     breaker = one.breaker
-    if breaker is not None:
+    if one.disabled is not None:
+        yield (
+            f"{one.sink} is disabled since {time_in_words(one.disabled.since)}: {one.disabled.reason}\n"
+            f"its deliveries wait; 'supertokens-events enable {one.sink}' lets them go out"
+        )
+    elif breaker is not None:
         yield (
             f"{one.sink} is away since {time_in_words(breaker.failing_since)}: {breaker.reason}\n"
             f"{counted(breaker.probes, 'probe')} failed; its deliveries wait; the next probe is due "

@@ -17,6 +17,7 @@ import anyio
 from anyio.abc import TaskGroup
 
 from supertokens_events.dispatch.breaker import Breaker
+from supertokens_events.dispatch.disabling import heeds
 from supertokens_events.dispatch.line import Line, is_stop
 from supertokens_events.dispatch.rate import RateLimit
 from supertokens_events.dispatch.settlement import give_up, kept, settle
@@ -65,6 +66,7 @@ class Lane:
         self._more = False  # worth a claim without a look: woken, or the last claim got all that it asked for
         self._blocked = False  # something was due and could not be claimed: perhaps it waits for one in flight
         self._emptying = False
+        self._disabled = False  # its place wants no more, or has just said so
         self._opened = False
         self._leading = False
         self._stopping = False
@@ -183,9 +185,10 @@ class Lane:
 
     async def _turn(self, calls: TaskGroup) -> float:
         """Start what there is room for; returns the seconds until there may be more to do."""
-        looked = not self._more or self._breaker.holds
+        looked = not self._more or self._breaker.holds or self._disabled
         if looked:
             look = await self._line.store(self._line.outbox.look, self.sink.name)
+            self._disabled = look.disabled or (self._disabled and self._settler.unsettled > 0)
             if look.probe_in is not None or self._breaker.holds:
                 return await self._turn_while_held(look)
             if look.due_in is None or look.due_in > 0:
@@ -240,7 +243,7 @@ class Lane:
 
     async def _claim(self, calls: int) -> list[Claim]:
         """What that many calls of the sink can take."""
-        if self._stopping:
+        if self._stopping or self._disabled:
             return []
         claims = await self._line.store(self._line.outbox.claim, self.sink.name, calls * self._size, self._lease)
         self._claimed += len(claims)
@@ -296,13 +299,14 @@ class Lane:
 
     async def _next(self, now: float) -> Sequence[Claim]:
         """What was claimed ahead. It goes back when it has waited so long that its lease could end during the call, when
-        nothing but a probe may go out, and when we are to stop.
+        nothing but a probe may go out or nothing at all, and when we are to stop.
         """
         stale: list[Claim] = []
         next_ones: Sequence[Claim] = ()
         while self._ahead and not next_ones:
             claims, claimed_at = self._ahead.popleft()
-            if now - claimed_at < _LEASE_MARGIN / 2 and not self._breaker.holds and not self._stopping:
+            held_back = self._breaker.holds or self._disabled or self._stopping
+            if now - claimed_at < _LEASE_MARGIN / 2 and not held_back:
                 next_ones = claims
             else:
                 stale += claims
@@ -349,6 +353,7 @@ class Lane:
     ) -> None:
         """Have a call's outcomes written down first; the breaker follows from them."""
         closes = self._breaker.heard(claims, outcomes, began)
+        self._disabled = self._disabled or heeds(outcomes, self.sink.name)
         await self._settler.add(
             [
                 (settle(claim, outcome, self.sink.retry, duration=duration), outcome)

@@ -31,7 +31,9 @@ def settle(
         case Delivered():
             return settled(state=DeliveryState.DONE, outcome="delivered", used=used)
         case Rejected(reason=reason):
-            return settled(state=DeliveryState.DEAD, outcome="rejected", used=used, reason=kept(reason))
+            return settled(
+                state=DeliveryState.DEAD, outcome="rejected", used=used, reason=kept(reason), disables=outcome.disables
+            )
         case Retry(counts=False, reason=reason, after=after):
             if age >= policy.patience:
                 return settled(

@@ -23,6 +23,7 @@ __all__ = [
     "Breaker",
     "Claim",
     "DeliveryState",
+    "Disabled",
     "Entry",
     "Erased",
     "LedgerCount",
@@ -102,7 +103,7 @@ class Claim(NamedTuple):
 class Settlement(NamedTuple):
     """What came of a claim, to be written down. ``used`` is the new count of attempts; a pending delivery is due again
     in ``wait`` seconds. ``duration`` is how many seconds the try took: it began
-    that long before the store writes it down.
+    that long before the store writes it down. ``disables``: the sink is disabled with it, for the same reason.
     """
 
     claim: Claim
@@ -113,6 +114,7 @@ class Settlement(NamedTuple):
     duration: float = 0.0
     reason: str | None = None
     detail: Mapping[str, Any] = MappingProxyType({})
+    disables: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,13 +172,22 @@ class Breaker(NamedTuple):
     failing_for: float = 0.0
 
 
+class Disabled(NamedTuple):
+    """Since when nothing goes out to a sink, in seconds since the epoch, and what its place said."""
+
+    since: float
+    reason: str
+
+
 class Look(NamedTuple):
     """What a lane finds. ``due_in``: seconds until its next pending delivery is due, 0.0 when one is, ``None`` when none is
-    pending. ``probe_in``: while its breaker is open, seconds until a probe is due; else ``None``.
+    pending. ``probe_in``: while its breaker is open, seconds until a probe is due; else ``None``. ``disabled``: nothing may go
+    out, and both are ``None``.
     """
 
     due_in: float | None
     probe_in: float | None = None
+    disabled: bool = False
 
 
 class Retention(NamedTuple):
@@ -226,6 +237,7 @@ class SinkStatus(NamedTuple):
     last_reason: str | None = None
     blocked: int = 0
     breaker: Breaker | None = None
+    disabled: Disabled | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -291,19 +303,22 @@ class Outbox(ABC):
         """Take up to ``limit`` deliveries of ``sink`` that are due, for ``lease`` seconds: in turn from each tenant that has
         some, oldest first. One with an ordering key is only taken when no earlier one of that key is pending.
 
-        Does not ask for the breaker. A delivery whose event was erased becomes dead instead.
+        Does not ask for the breaker. A delivery whose event was erased becomes dead instead. Of a sink that is disabled, none.
         """
 
     @abstractmethod
     def claim_overdue(self, sink: str, limit: int, lease: float, span: float) -> list[Claim]:
         """While the breaker of ``sink`` is open: take up to ``limit`` deliveries that nobody holds and whose schedule is over,
         due or not. That is, their first try began ``span`` seconds ago or more; or they had none, and both they and the
-        open breaker have been there that long.
+        open breaker have been there that long. Of a sink that is disabled, none.
         """
 
     @abstractmethod
     def settle(self, settlements: Sequence[Settlement]) -> int:
-        """Write down outcomes, each with its attempt row, in one transaction. Returns how many claims were still held."""
+        """Write down outcomes, each with its attempt row, in one transaction. Returns how many claims were still held.
+
+        One that ``disables`` and was still held disables its sink in the same transaction, unless it is disabled already.
+        """
 
     @abstractmethod
     def release(self, claims: Sequence[Claim]) -> None:
@@ -339,6 +354,14 @@ class Outbox(ABC):
     @abstractmethod
     def breakers(self) -> dict[str, Breaker]:
         """Those that are open, by sink."""
+
+    # Sinks that are disabled ---------------------------------------------------------------------------------------
+
+    @abstractmethod
+    def enable(self, sink: str) -> Disabled | None:
+        """Let deliveries to ``sink`` go out again. The time that it was disabled does not count for their schedules. Returns
+        what is over; ``None`` when it was not disabled.
+        """
 
     # The ledger ----------------------------------------------------------------------------------------------------
 
@@ -379,7 +402,7 @@ class Outbox(ABC):
 
     @abstractmethod
     def status(self) -> list[SinkStatus]:
-        """Every sink that has deliveries, by name."""
+        """Every sink that has deliveries or is disabled, by name."""
 
     @abstractmethod
     def counts(self) -> tuple[int, int]:

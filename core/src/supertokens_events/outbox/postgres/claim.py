@@ -32,6 +32,7 @@ STILL = "state NOT IN ('done', 'dead', 'skipped')"
 
 _ROUNDS = 20  # looks for candidates in one claim
 _FRUITLESS = 3  # of them that found only what others were just taking
+_DISABLED = "EXISTS (SELECT FROM disabled WHERE sink = %(sink)s)"
 _WAITING = "d.sink = %(sink)s AND d.state = 'pending' AND NOT d.blocked"
 _DUE = f"{_WAITING} AND d.due_at <= {NOW}"
 BEHIND = """(d.line IS NOT NULL AND EXISTS (
@@ -69,7 +70,7 @@ WITH RECURSIVE following AS (
     CROSS JOIN LATERAL (
         SELECT FROM delivery d WHERE {_DUE} AND d.tenant = t.tenant ORDER BY d.due_at, d.id LIMIT 1
     ) AS due
-    WHERE t.tenant IS NOT NULL LIMIT %(limit)s
+    WHERE t.tenant IS NOT NULL AND NOT {_DISABLED} LIMIT %(limit)s
 ), share AS (
     SELECT ceil(%(limit)s::float8 / greatest(count(*), 1))::integer AS size, count(*) = %(limit)s AS is_cut FROM waiting
 ), candidate AS MATERIALIZED (
@@ -118,7 +119,7 @@ WITH chosen AS MATERIALIZED (
          WHERE {_TOO_OLD} AND (d.first_try_at IS NULL) = true
            AND EXISTS (SELECT FROM breaker WHERE sink = %(sink)s AND open_since <= {NOW} - %(span)s)
          ORDER BY {_SINCE} LIMIT %(limit)s)
-    ) AS old WHERE EXISTS (SELECT FROM breaker WHERE sink = %(sink)s) ORDER BY since, id LIMIT %(limit)s
+    ) AS old WHERE EXISTS (SELECT FROM breaker WHERE sink = %(sink)s) AND NOT {_DISABLED} ORDER BY since, id LIMIT %(limit)s
 )""" + _TAKE.format(summary="false AS behind, false AS has_more, count(*) AS candidates FROM chosen")
 
 _MARK = f"""{_TENANTS}, behind AS (
@@ -154,7 +155,7 @@ _ERASED = "UPDATE delivery SET state = 'dead', reason = 'erased', held_until = N
 _LOOK = f"""{_TENANTS}
 SELECT min(free.due_at) - {NOW} AS due_in,
        (SELECT probe_at - {NOW} FROM breaker WHERE sink = %(sink)s) AS probe_in,
-       coalesce(bool_or(front.behind), false) AS behind
+       coalesce(bool_or(front.behind), false) AS behind, {_DISABLED} AS disabled
 FROM tenants t LEFT JOIN LATERAL (
     SELECT d.due_at FROM delivery d WHERE {_WAITING} AND d.tenant = t.tenant AND NOT {BEHIND}
     ORDER BY d.due_at, d.id LIMIT 1
@@ -203,10 +204,16 @@ def look(connection: Connection, sink: str) -> Look:
     """When the sink's next delivery is due. What is found to stand in the way is marked, for the next look to be quick."""
     row = connection.execute(_LOOK, {"sink": sink}).fetchone()
     assert row is not None
-    due_in, probe_in, behind = row
+    due_in, probe_in, behind, disabled = row
+    if disabled:
+        return Look(None, None, disabled=True)
     if behind:
         connection.execute(_MARK, {"sink": sink})
-    return Look(*(None if wait is None else max(0.0, wait) for wait in (due_in, probe_in)))
+    return Look(_wait(due_in), _wait(probe_in))
+
+
+def _wait(seconds: float | None) -> float | None:
+    return None if seconds is None else max(0.0, seconds)
 
 
 def release_keys(connection: Connection, ids: Sequence[int], *, still_pending: bool) -> None:

@@ -15,6 +15,7 @@ from supertokens_events.outbox.contract import (
     Breaker,
     Claim,
     DeliveryState,
+    Disabled,
     Entry,
     Erased,
     LedgerCount,
@@ -32,6 +33,7 @@ from supertokens_events.outbox.forks import while_alive
 from supertokens_events.outbox.postgres import (
     append,
     claim,
+    disabled,
     reading,
     settle,
     upkeep,
@@ -211,6 +213,11 @@ class PostgresOutbox(Outbox):
 
     def breakers(self) -> dict[str, Breaker]:
         return self._run(reading.breakers)
+
+    # Sinks that are disabled ---------------------------------------------------------------------------------------
+
+    def enable(self, sink: str) -> Disabled | None:
+        return self._run(lambda connection: disabled.enable(connection, sink))
 
     # The ledger ----------------------------------------------------------------------------------------------------
 

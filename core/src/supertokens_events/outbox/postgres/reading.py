@@ -12,6 +12,7 @@ from psycopg.rows import dict_row
 from supertokens_events.outbox.contract import Attempt, Breaker, DeliveryState, SinkStatus, StoredDelivery, StoredEvent
 from supertokens_events.outbox.postgres.claim import BEHIND, NOW
 from supertokens_events.outbox.postgres.connections import Connection
+from supertokens_events.outbox.postgres.disabled import disabled
 
 __all__ = ["breakers", "count", "deliveries", "event", "events", "status"]
 
@@ -80,11 +81,15 @@ def breakers(connection: Connection) -> dict[str, Breaker]:
 
 
 def status(connection: Connection) -> list[SinkStatus]:
-    """How every sink stands that has deliveries."""
-    open_ = breakers(connection)
+    """How every sink stands that has deliveries or is disabled."""
+    open_, off = breakers(connection), disabled(connection)
     with connection.at_leisure(), connection.cursor(row_factory=dict_row) as cursor:
         rows = cursor.execute(_STATUS.encode()).fetchall()
-    return [SinkStatus(**row, breaker=open_.get(row["sink"])) for row in rows]
+    found = {row["sink"]: row for row in rows}
+    return [
+        SinkStatus(**found.get(sink, {"sink": sink}), breaker=open_.get(sink), disabled=off.get(sink))
+        for sink in sorted({*found, *off})
+    ]
 
 
 def count(connection: Connection) -> int:

@@ -9,6 +9,7 @@ from typing import Any
 from supertokens_events.outbox.contract import Claim, Settlement
 from supertokens_events.outbox.postgres.claim import NOW, STILL, release_keys
 from supertokens_events.outbox.postgres.connections import Connection
+from supertokens_events.outbox.postgres.disabled import disable
 
 __all__ = ["close_breaker", "open_breaker", "release", "settle", "take_probe"]
 
@@ -66,6 +67,7 @@ def settle(connection: Connection, settlements: Sequence[Settlement]) -> int:
         count, keyed, still_pending = row
         if keyed:
             release_keys(connection, keyed, still_pending=still_pending)
+        disable(connection, settlements)
     return int(count)
 
 

@@ -15,6 +15,7 @@ from supertokens_events.outbox.contract import (
     Breaker,
     Claim,
     DeliveryState,
+    Disabled,
     Entry,
     Erased,
     LedgerCount,
@@ -29,7 +30,7 @@ from supertokens_events.outbox.contract import (
     StoredDelivery,
     StoredEvent,
 )
-from supertokens_events.outbox.sqlite import breaker, read, room
+from supertokens_events.outbox.sqlite import breaker, disabled, read, room
 from supertokens_events.outbox.sqlite.claim import Turns, hold
 from supertokens_events.outbox.sqlite.file import CHECKPOINT, COUNT, SqliteFile
 from supertokens_events.outbox.sqlite.write import claims_of, insert, settle
@@ -133,12 +134,16 @@ class SqliteOutbox(Outbox):
 
     def claim(self, sink: str, limit: int, lease: float) -> list[Claim]:
         with self._file.transaction() as connection:
+            if disabled.is_disabled(connection, sink):
+                return []
             now = self._clock()
             ids = self._turns.take(connection, sink, limit, now, now + lease)
             return claims_of(connection, ids, now)
 
     def claim_overdue(self, sink: str, limit: int, lease: float, span: float) -> list[Claim]:
         with self._file.transaction() as connection:
+            if disabled.is_disabled(connection, sink):
+                return []
             now = self._clock()
             ids = breaker.overdue(connection, sink, limit, now, span)
             hold(connection, ids, now + lease)
@@ -147,7 +152,10 @@ class SqliteOutbox(Outbox):
     def settle(self, settlements: Sequence[Settlement]) -> int:
         self._search_again = 0.0
         with self._file.transaction() as connection:
-            return settle(connection, settlements, self._clock())
+            now = self._clock()
+            held = settle(connection, settlements, now)
+            disabled.disable(connection, settlements, now)
+            return held
 
     def release(self, claims: Sequence[Claim]) -> None:
         with self._file.transaction() as connection:
@@ -183,6 +191,12 @@ class SqliteOutbox(Outbox):
     def breakers(self) -> dict[str, Breaker]:
         with self._file.connected() as connection:
             return breaker.all_open(connection, self._clock())
+
+    # Sinks that are disabled ---------------------------------------------------------------------------------------
+
+    def enable(self, sink: str) -> Disabled | None:
+        with self._file.transaction() as connection:
+            return disabled.enable(connection, sink, self._clock())
 
     # The ledger ----------------------------------------------------------------------------------------------------
 

@@ -11,6 +11,7 @@ from typing import Any
 from supertokens_events.outbox.contract import (
     Attempt,
     DeliveryState,
+    Disabled,
     LedgerCount,
     Look,
     SinkStatus,
@@ -25,7 +26,8 @@ __all__ = ["bytes_on_disk", "deliveries", "event", "events", "ledger", "look", "
 _EVENT_COLUMNS = "sequence, id, type, timestamp, tenant_id, user_id, correlation_id, stored_at, payload"
 _LOOK = """
 SELECT (SELECT min(due_at) FROM delivery WHERE sink = :sink AND state = 'pending'),
-       (SELECT probe_at FROM breaker WHERE sink = :sink)
+       (SELECT probe_at FROM breaker WHERE sink = :sink),
+       EXISTS (SELECT 1 FROM disabled WHERE sink = :sink)
 """
 _DELIVERIES = """
 SELECT delivery.id, delivery.sequence, event.id AS event_id, event.type AS event_type, sink, state, used, due_at, reason, since
@@ -47,8 +49,8 @@ SELECT sink, sum(n) - count(*) FROM (
 
 def look(connection: sqlite3.Connection, sink: str, now: float) -> Look:
     """When there is something to do for ``sink``."""
-    due_at, probe_at = connection.execute(_LOOK, {"sink": sink}).fetchone()
-    return Look(_until(due_at, now), _until(probe_at, now))
+    due_at, probe_at, disabled = connection.execute(_LOOK, {"sink": sink}).fetchone()
+    return Look(None, None, disabled=True) if disabled else Look(_until(due_at, now), _until(probe_at, now))
 
 
 def _until(moment: float | None, now: float) -> float | None:
@@ -64,7 +66,7 @@ def ledger(connection: sqlite3.Connection) -> list[LedgerCount]:
 
 
 def status(connection: sqlite3.Connection, now: float) -> list[SinkStatus]:
-    """Every sink that has deliveries, by name."""
+    """Every sink that has deliveries or is disabled, by name."""
     connection.execute("BEGIN")  # one moment for all queries
     found: dict[str, dict[str, Any]] = {}
     for sink, state, count in connection.execute(_STATES):
@@ -78,6 +80,8 @@ def status(connection: sqlite3.Connection, now: float) -> list[SinkStatus]:
         found.get(sink, {}).update(zip(("last_success", "last_failure", "last_reason"), latest, strict=True))
     for sink, breaker in all_open(connection, now).items():
         found.get(sink, {})["breaker"] = breaker
+    for sink, *disabled in connection.execute("SELECT sink, since, reason FROM disabled"):
+        found.setdefault(sink, {})["disabled"] = Disabled(*disabled)
     return [SinkStatus(sink, **facts) for sink, facts in sorted(found.items())]
 
 

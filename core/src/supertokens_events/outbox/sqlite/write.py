@@ -176,7 +176,7 @@ def _settle(connection: sqlite3.Connection, settlements: Sequence[Settlement], n
 
 
 def _outcome_row(settlement: Settlement, now: float) -> tuple[Any, ...]:
-    claim, state, outcome, used, wait, duration, reason, detail = settlement
+    claim, state, outcome, used, wait, duration, reason, detail, _ = settlement
     due_at = now + wait if state == DeliveryState.PENDING else now
     text = json.dumps(dict(detail), default=str) if detail else "{}"
     number = claim.delivery.attempt
