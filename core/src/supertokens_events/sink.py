@@ -165,6 +165,12 @@ class Sink(ABC, Generic[SettingsT]):
     async def close(self) -> None:
         """Give back what :meth:`open` made. Called once; nothing is delivered afterwards."""
 
+    def warnings(self) -> Sequence[str]:
+        """What a person should know of its settings, as sentences that begin with the key: such as a key that ends soon. Quick,
+        and asks nobody. For ``check``.
+        """
+        return ()
+
     async def check(self) -> Sequence[str]:
         """Problems that a person should know before the first event, as sentences; sends nothing. For ``check
         --connect``.

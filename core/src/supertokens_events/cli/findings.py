@@ -20,7 +20,7 @@ _PATIENCE = 30.0  # seconds for one sink's check
 
 
 def warnings(settings: Settings, catalog: Catalog) -> Iterator[str]:
-    """What is allowed and hardly meant: patterns that no event can match."""
+    """What is allowed and hardly meant: patterns that no event can match, and what the sinks say of their settings."""
     for pattern in settings.capture.events:
         if pattern != DEFAULT_EVENTS and not _asked(pattern, catalog):
             yield f"capture.events: {_unknown(pattern, catalog)}"
@@ -28,6 +28,8 @@ def warnings(settings: Settings, catalog: Catalog) -> Iterator[str]:
         for pattern in config.subscription.patterns.patterns:
             for sentence in _pattern_warnings(pattern, settings, catalog):
                 yield f"sinks.{config.name}.events: {sentence}"
+        for sentence in _own_warnings(config):
+            yield f"sinks.{config.name}.{sentence}"
 
 
 def _pattern_warnings(pattern: str, settings: Settings, catalog: Catalog) -> Iterator[str]:
@@ -37,6 +39,14 @@ def _pattern_warnings(pattern: str, settings: Settings, catalog: Catalog) -> Ite
     elif not pattern.startswith("!") and not any(map(settings.captured(catalog).matches, asked)):
         names = ", ".join(f"{name!r} (high-volume)" if name in _high_volume(catalog) else repr(name) for name in asked)
         yield f"{pattern!r} gets nothing: [capture] events does not ask for {names}"
+
+
+def _own_warnings(config: SinkConfig) -> Sequence[str]:
+    try:
+        sink = config.build()
+        return () if sink is None else list(sink.warnings())
+    except Exception as error:  # a sink's bug is a finding here
+        return [f"type: its settings cannot be looked at: {describe_exception(error)}; that is a bug in the sink"]
 
 
 def _high_volume(catalog: Catalog) -> set[str]:

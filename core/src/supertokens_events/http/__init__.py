@@ -16,7 +16,9 @@ from __future__ import annotations
 
 from supertokens_events.http.answer import Answer, outcome_of, parse_retry_after
 from supertokens_events.http.guard import AddressRefusedError, Guard
+from supertokens_events.http.proxy import Proxy
 from supertokens_events.http.request import post
+from supertokens_events.http.tls import client_context
 from supertokens_events.http.transport import MAX_BODY, open_transport, probe, send
 
 __all__ = [
@@ -24,6 +26,8 @@ __all__ = [
     "AddressRefusedError",
     "Answer",
     "Guard",
+    "Proxy",
+    "client_context",
     "open_transport",
     "outcome_of",
     "parse_retry_after",

@@ -7,11 +7,14 @@ a quarter of the time that a request takes.
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable
+from typing import Any
 
 import aiohttp
 import httpx
 from multidict import CIMultiDict
 from yarl import URL
+
+from supertokens_events.http.proxy import Proxy
 
 __all__ = ["AiohttpTransport"]
 
@@ -20,24 +23,28 @@ _NO_TIMEOUT = aiohttp.ClientTimeout(total=None)  # who calls bounds all of it
 
 
 class AiohttpTransport(httpx.AsyncBaseTransport):
-    """One session, opened by the first request: aiohttp wants its event loop to run."""
+    """One session, opened by the first request: aiohttp wants its event loop to run. With a ``proxy``, that is asked."""
 
-    def __init__(self, session: Callable[[], aiohttp.ClientSession]) -> None:
+    def __init__(self, session: Callable[[], aiohttp.ClientSession], *, proxy: Proxy | None = None) -> None:
         self._make_session = session
+        self._proxy = proxy
         self._session: aiohttp.ClientSession | None = None
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         """Raises ``httpx.TransportError``, with what happened as its cause."""
         if self._session is None:
             self._session = self._make_session()
+        headers = _headers(request.headers)
+        options = {} if self._proxy is None else _asked_of(self._proxy, request.url.scheme, headers)
         try:
             response = await self._session.request(
                 request.method,
                 URL(str(request.url), encoded=True),  # httpx has quoted it
-                headers=_headers(request.headers),
+                headers=headers,
                 data=await _content(request) or None,
                 allow_redirects=False,
                 timeout=_NO_TIMEOUT,
+                **options,
             )
         except (aiohttp.ClientError, TimeoutError) as error:
             raise httpx.TransportError(type(error).__name__) from error
@@ -67,6 +74,16 @@ class _Body(httpx.AsyncByteStream):
     async def aclose(self) -> None:
         """What was not read goes with its connection."""
         self._response.release()
+
+
+def _asked_of(proxy: Proxy, scheme: str, headers: CIMultiDict[str]) -> dict[str, Any]:
+    """How aiohttp is to go by the proxy. Who we are to it is said with CONNECT, or without TLS with the request itself."""
+    options: dict[str, Any] = {"proxy": URL(str(proxy.url))}
+    if proxy.authorization and scheme == "https":
+        options["proxy_headers"] = {"Proxy-Authorization": proxy.authorization}
+    elif proxy.authorization:
+        headers["Proxy-Authorization"] = proxy.authorization
+    return options
 
 
 async def _content(request: httpx.Request) -> bytes:

@@ -11,6 +11,7 @@ from functools import cache
 import httpx
 
 from supertokens_events.http.guard import AddressRefusedError
+from supertokens_events.http.proxy import ProxyError
 
 __all__ = ["destination", "failure_types", "reason_for"]
 
@@ -30,8 +31,24 @@ def destination(url: httpx.URL) -> str:
 
 def reason_for(error: BaseException, host: str) -> str:
     """The sentence for ``error``, from what caused it first."""
-    sentences = (_sentence(cause) for cause in reversed(list(_causes(error))))
+    causes = list(_causes(error))
+    sentences = (*map(_of_the_proxy, causes), *map(_sentence, reversed(causes)))
     return f"{host} {next(filter(None, sentences), 'could not be reached')}"
+
+
+def _of_the_proxy(error: BaseException) -> str | None:
+    """What the proxy did, if it was the proxy: its refusal is not the destination's."""
+    import aiohttp
+
+    match error:
+        case ProxyError(why=why):
+            return why
+        case aiohttp.ClientProxyConnectionError():
+            return "could not be reached: the proxy cannot be connected to"
+        case aiohttp.ClientHttpProxyError(status=status):
+            return f"could not be reached: the proxy answered {status}"
+        case _:
+            return None
 
 
 def _causes(error: BaseException | None) -> Iterator[BaseException]:

@@ -15,14 +15,13 @@ import httpx
 from supertokens_events.http.answer import Answer
 from supertokens_events.http.failure import destination, failure_types, reason_for
 from supertokens_events.http.guard import Guard
+from supertokens_events.http.proxy import PORTS, Proxy, ThroughProxy, check_destination, tunnel
 from supertokens_events.sink import Retry
 
 __all__ = ["MAX_BODY", "open_transport", "probe", "send"]
 
 MAX_BODY = 64 * 1024
 """How many bytes of an answer's body are read."""
-
-_PORTS = {"http": 80, "https": 443}
 
 
 @lru_cache(maxsize=1)
@@ -32,11 +31,13 @@ def _trust() -> ssl.SSLContext:
 
 
 def open_transport(
-    guard: Guard, *, connections: int = 10, tls: ssl.SSLContext | None = None
+    guard: Guard, *, connections: int = 10, tls: ssl.SSLContext | None = None, proxy: Proxy | None = None
 ) -> httpx.AsyncBaseTransport:
     """At most ``connections`` connections, each dialled through ``guard``. Give it back with ``aclose()``.
 
-    It keeps no cookies, follows no redirects, uses no proxy, unpacks nothing, and runs on asyncio.
+    With a ``proxy`` that is what is dialled, and the guard judges what it is asked for (see
+    :mod:`supertokens_events.http.proxy`); none is taken from the environment. It keeps no cookies, follows no redirects,
+    unpacks nothing, and runs on asyncio.
     """
     import aiohttp
 
@@ -46,13 +47,16 @@ def open_transport(
 
     def session() -> aiohttp.ClientSession:
         return aiohttp.ClientSession(
-            connector=aiohttp.TCPConnector(limit=connections, ssl=trust, socket_factory=guard.socket),
+            connector=aiohttp.TCPConnector(
+                limit=connections, ssl=trust, socket_factory=guard.socket if proxy is None else None
+            ),
             cookie_jar=aiohttp.DummyCookieJar(),
             skip_auto_headers=("accept", "accept-encoding", "content-type", "user-agent"),
             auto_decompress=False,
         )
 
-    return AiohttpTransport(session)
+    transport = AiohttpTransport(session, proxy=proxy)
+    return transport if proxy is None else ThroughProxy(transport, guard)
 
 
 async def send(transport: httpx.AsyncBaseTransport, request: httpx.Request, *, within: float) -> Answer | Retry:
@@ -85,15 +89,25 @@ async def _read(response: httpx.Response, body: bytearray) -> None:
 
 
 async def probe(
-    url: httpx.URL, guard: Guard, *, within: float = 10.0, tls: ssl.SSLContext | None = None
+    url: httpx.URL,
+    guard: Guard,
+    *,
+    within: float = 10.0,
+    tls: ssl.SSLContext | None = None,
+    proxy: Proxy | None = None,
 ) -> Sequence[str]:
     """Why no connection (TCP, and TLS for ``https``) can be made to ``url``, as sentences; none when it can.
 
-    ``within`` is in seconds. Nothing is sent over the connection.
+    ``within`` is in seconds. Nothing is sent over the connection. Behind a ``proxy`` an ``http`` URL is not connected to: only
+    a request would do that.
     """
     try:
         with anyio.fail_after(within):
-            await _connect(url, guard, (tls or _trust()) if url.scheme == "https" else None)
+            if proxy is not None:
+                await check_destination(url, guard)
+                await tunnel(proxy, url, tls=tls or _trust(), trust=tls or _trust())
+            else:
+                await _connect(url, guard, (tls or _trust()) if url.scheme == "https" else None)
     except failure_types() as error:
         return [reason_for(error, destination(url))]
     return []
@@ -104,7 +118,7 @@ async def _connect(url: httpx.URL, guard: Guard, tls: ssl.SSLContext | None) -> 
 
     loop = asyncio.get_running_loop()
     host = url.raw_host.decode("ascii")
-    addresses = await loop.getaddrinfo(host, url.port or _PORTS[url.scheme], type=socket.SOCK_STREAM)
+    addresses = await loop.getaddrinfo(host, url.port or PORTS[url.scheme], type=socket.SOCK_STREAM)
     dialled = await start_connection(addresses, happy_eyeballs_delay=0.25, socket_factory=guard.socket)
     connection, _ = await loop.create_connection(
         asyncio.Protocol, sock=dialled, ssl=tls, server_hostname=host if tls else None

@@ -1,0 +1,131 @@
+"""A proxy between us and the destination: it is dialled instead, and asked for the destination by name.
+
+So the guard cannot see the address that is connected to in the end. What it can do is done before the proxy is asked, at
+every attempt: a destination that is an address is judged, and one that is a name is resolved here and refused when any of
+its addresses is. What it cannot know: an answer that DNS gives to the proxy and not to us, a moment later or always; and a
+name that only the proxy can resolve, which is let through. Where that matters the proxy must filter, as smokescreen does.
+
+The proxy's own address is not judged: whoever configures it means it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import socket
+import ssl
+from dataclasses import dataclass, field
+
+import httpx
+
+from supertokens_events.http.guard import AddressRefusedError, Guard
+
+__all__ = ["PORTS", "Proxy", "ProxyError", "ThroughProxy", "check_destination", "tunnel"]
+
+PORTS = {"http": 80, "https": 443}
+_LONGEST_HEAD = 16 * 1024  # bytes of a proxy's answer
+
+
+class ProxyError(OSError):
+    """The proxy does not connect us. ``why`` is the end of a sentence about it."""
+
+    def __init__(self, why: str) -> None:
+        super().__init__("the proxy does not connect")  # one text for all, as for AddressRefusedError
+        self.why = why
+
+
+@dataclass(frozen=True)
+class Proxy:
+    """An HTTP proxy, with or without TLS, and who we are to it."""
+
+    url: httpx.URL
+    credentials: tuple[str, str] | None = field(default=None, repr=False)
+
+    @classmethod
+    def parse(cls, text: str) -> Proxy:
+        """From ``http://user:password@proxy.example.com:3128``. Raises ``ValueError``, which never repeats it."""
+        expected = "expected a proxy such as 'http://proxy.example.com:3128' or 'https://user:password@…'"
+        try:
+            url = httpx.URL(text)
+        except (httpx.InvalidURL, ValueError):
+            raise ValueError(expected) from None
+        if url.scheme not in PORTS or not url.host or url.raw_path not in (b"", b"/"):
+            raise ValueError(expected)
+        bare = url.copy_with(username=None, password=None)
+        return cls(bare, (url.username, url.password) if url.userinfo else None)
+
+    @property
+    def authorization(self) -> str | None:
+        """``Proxy-Authorization``, if we are anybody to it."""
+        if self.credentials is None:
+            return None
+        return "Basic " + base64.b64encode(":".join(self.credentials).encode()).decode("ascii")
+
+
+class ThroughProxy(httpx.AsyncBaseTransport):
+    """Judges each request's destination before ``inner``, which dials the proxy, may ask for it."""
+
+    def __init__(self, inner: httpx.AsyncBaseTransport, guard: Guard) -> None:
+        self._inner = inner
+        self._guard = guard
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        await check_destination(request.url, self._guard)
+        return await self._inner.handle_async_request(request)
+
+    async def aclose(self) -> None:
+        await self._inner.aclose()
+
+
+async def check_destination(url: httpx.URL, guard: Guard) -> None:
+    """Raises :class:`AddressRefusedError` when any address of the host, as far as it is known here, may not be dialled."""
+    try:
+        found = await asyncio.get_running_loop().getaddrinfo(
+            url.raw_host.decode("ascii"), url.port or PORTS[url.scheme], type=socket.SOCK_STREAM
+        )
+    except socket.gaierror:
+        return  # a name that only the proxy knows
+    for *_, (address, *_) in found:
+        if not guard.permits(str(address)):
+            raise AddressRefusedError(str(address))
+
+
+async def tunnel(proxy: Proxy, url: httpx.URL, *, tls: ssl.SSLContext, trust: ssl.SSLContext) -> None:
+    """Connect through ``proxy`` as far as a request to ``url`` would, and close: to the proxy, and for ``https`` through it, with
+    ``tls``. ``trust`` is for the proxy itself.
+
+    Raises :class:`ProxyError`, and whatever a connection may fail with.
+    """
+    secure = proxy.url.scheme == "https"
+    try:
+        reader, writer = await asyncio.open_connection(
+            proxy.url.host,
+            proxy.url.port or PORTS[proxy.url.scheme],
+            ssl=trust if secure else None,
+            limit=_LONGEST_HEAD,
+        )
+    except OSError as error:
+        raise ProxyError("could not be reached: the proxy cannot be connected to") from error
+    try:
+        if url.scheme == "https":
+            await _connect(reader, writer, proxy, url)
+            await writer.start_tls(tls, server_hostname=url.raw_host.decode("ascii"))
+    finally:
+        writer.close()
+
+
+async def _connect(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, proxy: Proxy, url: httpx.URL) -> None:
+    there = f"{url.netloc.decode('ascii').rpartition('@')[2]}"
+    there = there if url.port else f"{there}:{PORTS[url.scheme]}"
+    lines = [f"CONNECT {there} HTTP/1.1", f"Host: {there}"]
+    if proxy.authorization:
+        lines.append(f"Proxy-Authorization: {proxy.authorization}")
+    writer.write("\r\n".join([*lines, "", ""]).encode("latin-1"))
+    await writer.drain()
+    try:
+        head = await reader.readuntil(b"\r\n\r\n")
+    except (asyncio.IncompleteReadError, asyncio.LimitOverrunError):
+        raise ProxyError("could not be reached: the proxy did not answer with valid HTTP") from None
+    status = head.split(b" ", 2)[1:2]
+    if not status or not status[0].startswith(b"2"):
+        raise ProxyError(f"could not be reached: the proxy answered {b''.join(status).decode('latin-1')[:3]}")
