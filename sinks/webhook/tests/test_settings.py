@@ -33,8 +33,8 @@ def test_a_url_and_a_secret_are_enough():
 
 def test_secrets_may_be_a_list():
     """One secret or a list of them, which is how they are rotated."""
-    assert [secret.get_secret_value() for secret in settings(secret=[SECRET, OTHER]).secret] == [SECRET, OTHER]
-    assert [secret.get_secret_value() for secret in settings(secret=SECRET).secret] == [SECRET]
+    assert [entry.key.get_secret_value() for entry in settings(secret=[SECRET, OTHER]).secret] == [SECRET, OTHER]
+    assert [entry.key.get_secret_value() for entry in settings(secret=SECRET).secret] == [SECRET]
 
 
 @pytest.mark.parametrize(

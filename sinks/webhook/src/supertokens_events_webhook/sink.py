@@ -1,27 +1,34 @@
-"""The sink: one signed POST per event and attempt, and what the answer means."""
+"""The sink: one signed POST per payload and attempt, and what the answer means."""
 
 from __future__ import annotations
 
+import gzip
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 
 import httpx
 
-from supertokens_events.http import Answer, Guard, open_transport, outcome_of, post, probe, send
-from supertokens_events.sink import Delivery, Outcome, Retry, Sink
-from supertokens_events_webhook.payload import payload_of
+from supertokens_events.http import Answer, Guard, Proxy, open_transport, outcome_of, probe, send
+from supertokens_events.sink import BatchPolicy, Delivery, Outcome, Retry, Sink
+from supertokens_events_webhook.keys import KeyRing, doubts
+from supertokens_events_webhook.payload import Document, Pack, Payload, pack_for
 from supertokens_events_webhook.settings import WebhookSettings
-from supertokens_events_webhook.signing import key_from, signature_header
+from supertokens_events_webhook.signing import signature_header
+from supertokens_events_webhook.size import SizeGate
+from supertokens_events_webhook.tokens import TokenMaker, token_key
+from supertokens_events_webhook.transform import Transform
 
 __all__ = ["WebhookSink"]
 
 _SPARE = 5.0  # seconds beyond twice the timeout, which ends a call in any case
+_BATCH = 100  # events in one request
 
 
 class WebhookSink(Sink[WebhookSettings]):
-    """Standard Webhooks, ``v1``, over the core's schedule of ten attempts in 75 h 35 m.
+    """Standard Webhooks over the core's schedule of ten attempts in 75 h 35 m.
 
     ``now`` gives the time of an attempt in seconds since the epoch: each attempt is signed anew.
     """
@@ -32,59 +39,124 @@ class WebhookSink(Sink[WebhookSettings]):
     def __init__(self, name: str, settings: WebhookSettings, *, now: Callable[[], float] = time.time) -> None:
         super().__init__(name, settings)
         self.deadline = 2 * settings.timeout + _SPARE
+        if settings.format == "cloudevents-batch":
+            self.batch = BatchPolicy(_BATCH, settings.max_size)
         self._now = now
         self._url = httpx.URL(settings.url)
         self._guard = Guard(settings.allow_networks)
-        self._secrets = [
-            *(secret.get_secret_value() for secret in (*settings.secret, *settings.headers.values())),
-            # Of the URL, what may be a token, should the receiver repeat it in its answer.
-            *(
-                value
-                for value in (self._url.raw_path.decode(), self._url.query.decode(), self._url.path)
-                if value != "/"
-            ),
-            *self._url.params.values(),
-        ]
-        self._keys = [key_from(secret.get_secret_value()) for secret in settings.secret]
-        self._headers = [
-            (name.encode(), value.encode())
-            for name, value in (
-                ("user-agent", _user_agent()),
-                *((name, value.get_secret_value()) for name, value in settings.headers.items()),
-            )
-        ]
+        self._proxy = None if settings.proxy is None else Proxy.parse(settings.proxy.get_secret_value())
+        self._secrets = [*_secrets_of(settings), *_secrets_of_url(self._url)]
+        self._keys = KeyRing(settings.secret)
+        self._pack = self._packer()
+        self._gate = SizeGate(name, settings.max_size)
+        self._transform: Transform | None = None
+        self._headers = {"user-agent": _user_agent()} | {
+            name: value.get_secret_value() for name, value in settings.headers.items()
+        }
 
     async def open(self) -> None:
-        self._transport = open_transport(self._guard, connections=self.concurrency)
+        self._open_transform()
+        self._transport = open_transport(
+            self._guard, connections=self.concurrency, tls=self.settings.tls, proxy=self._proxy
+        )
 
     async def close(self) -> None:
         await self._transport.aclose()
 
     async def check(self) -> Sequence[str]:
-        return await probe(self._url, self._guard, within=self.settings.timeout)
+        settings = self.settings
+        return await probe(self._url, self._guard, within=settings.timeout, tls=settings.tls, proxy=self._proxy)
+
+    def warnings(self) -> Sequence[str]:
+        return [*doubts(self.settings.secret, self._now())]
 
     async def deliver(self, deliveries: Sequence[Delivery]) -> Sequence[Outcome]:
-        return [await self._deliver(delivery) for delivery in deliveries]
+        if self.batch is None:
+            return [await self._deliver_one(delivery) for delivery in deliveries]
+        return await self._deliver_together(deliveries)
 
-    async def _deliver(self, delivery: Delivery) -> Outcome:
-        match await send(self._transport, self._request(delivery), within=self.settings.timeout):
+    # What is sent --------------------------------------------------------------------------------------------------
+
+    def _packer(self) -> Pack:
+        settings = self.settings
+        if settings.format != "set":
+            return pack_for(settings.format)
+        assert settings.set_ is not None
+        key = token_key(settings.set_, [secret.key for secret in settings.secret])
+        return TokenMaker(settings.set_, key, now=self._now)
+
+    def _open_transform(self) -> None:
+        if self.settings.transform is not None:
+            patience = self.settings.timeout / 2
+            self._transform = Transform.open(self.settings.transform, patience=patience, at_once=self.concurrency)
+
+    async def _document(self, delivery: Delivery) -> Document | Outcome:
+        """What there is to say about a delivery, or what comes of it without being sent."""
+        if self._transform is None:
+            return Document(delivery, delivery.body)
+        made = await self._transform.body(delivery)
+        return Document(delivery, made) if isinstance(made, bytes) else made
+
+    # One request ---------------------------------------------------------------------------------------------------
+
+    async def _deliver_one(self, delivery: Delivery) -> Outcome:
+        document = await self._document(delivery)
+        return await self._send([document]) if isinstance(document, Document) else document
+
+    async def _deliver_together(self, deliveries: Sequence[Delivery]) -> Sequence[Outcome]:
+        """One request for all that are sent, and its outcome for each of them."""
+        found = [await self._document(delivery) for delivery in deliveries]
+        documents = [one for one in found if isinstance(one, Document)]
+        sent = iter(await self._send_batch(documents) if documents else ())
+        return [next(sent) if isinstance(one, Document) else one for one in found]
+
+    async def _send_batch(self, documents: Sequence[Document]) -> Sequence[Outcome]:
+        """Two requests for what is too large for one."""
+        if len(documents) > 1 and self._gate.refusal(len(self._pack(documents).body)):
+            half = len(documents) // 2
+            return [*await self._send_batch(documents[:half]), *await self._send_batch(documents[half:])]
+        return [await self._send(documents)] * len(documents)
+
+    async def _send(self, documents: Sequence[Document]) -> Outcome:
+        payload = self._pack(documents)
+        size = len(payload.body)
+        if refusal := self._gate.refusal(size):
+            return refusal
+        match await send(self._transport, self._request(payload), within=self.settings.timeout):
             case Answer() as answer:
-                return outcome_of(answer, hide=self._secrets, now=self._now)
+                outcome = outcome_of(answer, hide=self._secrets, now=self._now)
             case Retry() as failure:
-                return failure
+                outcome = failure
+        note = self._gate.note(documents[0].delivery.event_type, size) if len(documents) == 1 else {}
+        return replace(outcome, detail={**outcome.detail, **note}) if note else outcome
 
-    def _request(self, delivery: Delivery) -> httpx.Request:
-        payload = payload_of(delivery)
-        timestamp = int(self._now())
-        signature = signature_header(self._keys, delivery.event_id, timestamp, payload.body)
-        headers = [
-            *self._headers,
-            (b"content-type", payload.content_type.encode()),
-            (b"webhook-id", delivery.event_id.encode()),
-            (b"webhook-timestamp", b"%d" % timestamp),
-            (b"webhook-signature", signature.encode()),
-        ]
-        return post(self._url, headers, payload.body)
+    def _request(self, payload: Payload) -> httpx.Request:
+        body = gzip.compress(payload.body, mtime=0) if self.settings.gzip else payload.body
+        now = self._now()
+        timestamp = int(now)
+        signed = {
+            "webhook-id": payload.id,
+            "webhook-timestamp": str(timestamp),
+            "webhook-signature": signature_header(self._keys.at(now), payload.id, timestamp, body),
+        }
+        headers = {**self._headers, **payload.headers, "content-type": payload.content_type, **signed}
+        if self.settings.gzip:
+            headers["content-encoding"] = "gzip"
+        for name, source in self.settings.legacy_headers.items():
+            headers[name] = signed[source]
+        return httpx.Request("POST", self._url, headers=headers, content=body)
+
+
+def _secrets_of(settings: WebhookSettings) -> Iterator[str]:
+    """What a receiver must not have kept of it, should it repeat it in its answer."""
+    for secret in (*(entry.key for entry in settings.secret), *settings.headers.values()):
+        yield secret.get_secret_value()
+
+
+def _secrets_of_url(url: httpx.URL) -> Iterator[str]:
+    """The same of the URL: what may be a token."""
+    yield from (value for value in (url.raw_path.decode(), url.query.decode(), url.path) if value != "/")
+    yield from url.params.values()
 
 
 @cache
