@@ -41,7 +41,7 @@ class WebhookSettings(SinkSettings):
     secret: Secrets
     format: Format = "full"
     transform: str | None = None
-    set_: Annotated[TokenSettings | None, Field(alias="set", validate_default=True)] = None
+    token: Annotated[TokenSettings | None, Field(validate_default=True)] = None
     headers: Annotated[dict[str, SecretStr], AfterValidator(sendable)] = Field(default_factory=dict)
     legacy_headers: Annotated[dict[str, str], BeforeValidator(legacy)] = Field(default_factory=dict)
     timeout: Annotated[Duration, Field(gt=0, le=40)] = 20.0
@@ -87,9 +87,9 @@ class WebhookSettings(SinkSettings):
                 raise ValueError(f"the format {shape!r} says for itself what is sent; a transform goes with the others")
         return value
 
-    @field_validator("set_")
+    @field_validator("token")
     @classmethod
-    def _set(cls, value: TokenSettings | None, info: ValidationInfo) -> TokenSettings | None:
+    def _token(cls, value: TokenSettings | None, info: ValidationInfo) -> TokenSettings | None:
         is_asked = info.data.get("format") == "set"
         if value is None and is_asked:
             raise ValueError('the format \'set\' needs a table, such as { issuer = "…", audience = "…" }')

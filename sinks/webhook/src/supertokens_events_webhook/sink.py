@@ -81,9 +81,9 @@ class WebhookSink(Sink[WebhookSettings]):
         settings = self.settings
         if settings.format != "set":
             return pack_for(settings.format)
-        assert settings.set_ is not None
-        key = token_key(settings.set_, [secret.key for secret in settings.secret])
-        return TokenMaker(settings.set_, key, now=self._now)
+        assert settings.token is not None
+        key = token_key(settings.token, [secret.key for secret in settings.secret])
+        return TokenMaker(settings.token, key, now=self._now)
 
     def _open_transform(self) -> None:
         if self.settings.transform is not None:

@@ -39,8 +39,9 @@ def _listed(value: Any) -> Any:
 
 
 class TokenSettings(SinkSettings):
-    """``[sinks.NAME.set]``. ``issuer`` is who we are to the receiver, ``audience`` who the receiver is (one, or a list); ``key``
-    signs (by default the sink's first ``whsk_…``), ``key_id`` is how the receiver finds its public half.
+    """``[sinks.NAME.token]``. ``issuer`` is who we are to the receiver, ``audience`` who the receiver is (one, or a list).
+
+    ``key`` signs (by default the sink's first ``whsk_…``), ``key_id`` is how the receiver finds its public half.
     """
 
     issuer: str = Field(min_length=1)
@@ -78,7 +79,7 @@ def token_key(settings: TokenSettings, secrets: Sequence[SecretStr]) -> PrivateK
     for secret in candidates:
         if settings.key or secret.get_secret_value().startswith(_PREFIX):
             return private_key(secret.get_secret_value())
-    raise ValueError("needs a key to sign tokens with: set.key, or a 'whsk_…' among the keys of secret")
+    raise ValueError("needs a key to sign tokens with: token.key, or a 'whsk_…' among the keys of secret")
 
 
 class TokenMaker:
