@@ -27,24 +27,22 @@ class AiohttpTransport(httpx.AsyncBaseTransport):
 
     def __init__(self, session: Callable[[], aiohttp.ClientSession], *, proxy: Proxy | None = None) -> None:
         self._make_session = session
-        self._proxy = proxy
+        self._proxy: dict[str, Any] = {} if proxy is None else {"proxy": URL(str(proxy.url)), "proxy_headers": proxy.headers}
         self._session: aiohttp.ClientSession | None = None
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         """Raises ``httpx.TransportError``, with what happened as its cause."""
         if self._session is None:
             self._session = self._make_session()
-        headers = _headers(request.headers)
-        options = {} if self._proxy is None else _asked_of(self._proxy, request.url.scheme, headers)
         try:
             response = await self._session.request(
                 request.method,
                 URL(str(request.url), encoded=True),  # httpx has quoted it
-                headers=headers,
+                headers=_headers(request.headers),
                 data=await _content(request) or None,
                 allow_redirects=False,
                 timeout=_NO_TIMEOUT,
-                **options,
+                **self._proxy,
             )
         except (aiohttp.ClientError, TimeoutError) as error:
             raise httpx.TransportError(type(error).__name__) from error
@@ -74,16 +72,6 @@ class _Body(httpx.AsyncByteStream):
     async def aclose(self) -> None:
         """What was not read goes with its connection."""
         self._response.release()
-
-
-def _asked_of(proxy: Proxy, scheme: str, headers: CIMultiDict[str]) -> dict[str, Any]:
-    """How aiohttp is to go by the proxy. Who we are to it is said with CONNECT, or without TLS with the request itself."""
-    options: dict[str, Any] = {"proxy": URL(str(proxy.url))}
-    if proxy.authorization and scheme == "https":
-        options["proxy_headers"] = {"Proxy-Authorization": proxy.authorization}
-    elif proxy.authorization:
-        headers["Proxy-Authorization"] = proxy.authorization
-    return options
 
 
 async def _content(request: httpx.Request) -> bytes:

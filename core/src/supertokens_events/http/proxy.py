@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import re
 import socket
 import ssl
 from dataclasses import dataclass, field
@@ -23,6 +24,7 @@ from supertokens_events.http.guard import AddressRefusedError, Guard
 __all__ = ["PORTS", "Proxy", "ProxyError", "ThroughProxy", "check_destination", "tunnel"]
 
 PORTS = {"http": 80, "https": 443}
+_NUMBER = re.compile(r"[0-9]*|0[xX][0-9a-fA-F]*")  # as the last part of a host: WHATWG's URLs have it be IPv4
 _LONGEST_HEAD = 16 * 1024  # bytes of a proxy's answer
 
 
@@ -55,22 +57,26 @@ class Proxy:
         return cls(bare, (url.username, url.password) if url.userinfo else None)
 
     @property
-    def authorization(self) -> str | None:
-        """``Proxy-Authorization``, if we are anybody to it."""
+    def headers(self) -> dict[str, str]:
+        """What it is told besides the request: ``Proxy-Authorization``, if we are anybody to it."""
         if self.credentials is None:
-            return None
-        return "Basic " + base64.b64encode(":".join(self.credentials).encode()).decode("ascii")
+            return {}
+        token = base64.b64encode(":".join(self.credentials).encode()).decode("ascii")
+        return {"Proxy-Authorization": f"Basic {token}"}
 
 
 class ThroughProxy(httpx.AsyncBaseTransport):
     """Judges each request's destination before ``inner``, which dials the proxy, may ask for it."""
 
-    def __init__(self, inner: httpx.AsyncBaseTransport, guard: Guard) -> None:
+    def __init__(self, inner: httpx.AsyncBaseTransport, guard: Guard, proxy: Proxy) -> None:
         self._inner = inner
         self._guard = guard
+        self._proxy = proxy
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         await check_destination(request.url, self._guard)
+        if request.url.scheme == "http":  # else it stands in the request to connect, which alone the proxy reads
+            request.headers.update(self._proxy.headers)
         return await self._inner.handle_async_request(request)
 
     async def aclose(self) -> None:
@@ -79,15 +85,31 @@ class ThroughProxy(httpx.AsyncBaseTransport):
 
 async def check_destination(url: httpx.URL, guard: Guard) -> None:
     """Raises :class:`AddressRefusedError` when any address of the host, as far as it is known here, may not be dialled."""
+    host = url.raw_host.decode("ascii")
+    addresses = [host] if _may_be_an_address(host) else await _resolved(host, url.port or PORTS[url.scheme])
+    for address in addresses:
+        if not _permits(guard, address):
+            raise AddressRefusedError(address)
+
+
+def _may_be_an_address(host: str) -> bool:
+    """Whether a proxy might read ``host`` as an address: how it reads octal numbers, zones or escapes is not known here."""
+    return any(sign in host for sign in ":%") or _NUMBER.fullmatch(host.rstrip(".").rpartition(".")[2]) is not None
+
+
+def _permits(guard: Guard, address: str) -> bool:
     try:
-        found = await asyncio.get_running_loop().getaddrinfo(
-            url.raw_host.decode("ascii"), url.port or PORTS[url.scheme], type=socket.SOCK_STREAM
-        )
+        return guard.permits(address)
+    except ValueError:  # no address in the one form that everybody reads alike
+        return False
+
+
+async def _resolved(host: str, port: int) -> list[str]:
+    try:
+        found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
     except socket.gaierror:
-        return  # a name that only the proxy knows
-    for *_, (address, *_) in found:
-        if not guard.permits(str(address)):
-            raise AddressRefusedError(str(address))
+        return []  # a name that only the proxy knows
+    return [str(address) for *_, (address, *_) in found]
 
 
 async def tunnel(proxy: Proxy, url: httpx.URL, *, tls: ssl.SSLContext, trust: ssl.SSLContext) -> None:
@@ -115,11 +137,9 @@ async def tunnel(proxy: Proxy, url: httpx.URL, *, tls: ssl.SSLContext, trust: ss
 
 
 async def _connect(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, proxy: Proxy, url: httpx.URL) -> None:
-    there = f"{url.netloc.decode('ascii').rpartition('@')[2]}"
-    there = there if url.port else f"{there}:{PORTS[url.scheme]}"
-    lines = [f"CONNECT {there} HTTP/1.1", f"Host: {there}"]
-    if proxy.authorization:
-        lines.append(f"Proxy-Authorization: {proxy.authorization}")
+    there = url.netloc.decode("ascii") + ("" if url.port else f":{PORTS[url.scheme]}")
+    headers = {"Host": there} | proxy.headers
+    lines = [f"CONNECT {there} HTTP/1.1", *(f"{name}: {value}" for name, value in headers.items())]
     writer.write("\r\n".join([*lines, "", ""]).encode("latin-1"))
     await writer.drain()
     try:

@@ -56,7 +56,7 @@ def open_transport(
         )
 
     transport = AiohttpTransport(session, proxy=proxy)
-    return transport if proxy is None else ThroughProxy(transport, guard)
+    return transport if proxy is None else ThroughProxy(transport, guard, proxy)
 
 
 async def send(transport: httpx.AsyncBaseTransport, request: httpx.Request, *, within: float) -> Answer | Retry:
