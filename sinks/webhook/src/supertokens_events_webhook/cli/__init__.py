@@ -6,6 +6,7 @@ import click
 
 from supertokens_events_webhook.cli.keygen import keygen
 from supertokens_events_webhook.cli.listen import listen
+from supertokens_events_webhook.cli.rotate import rotate
 from supertokens_events_webhook.cli.verify import verify
 
 __all__ = ["listen", "webhook"]
@@ -16,5 +17,5 @@ def webhook() -> None:
     """Keys of webhooks, and requests that were captured."""
 
 
-for command in (keygen, verify):
+for command in (keygen, rotate, verify):
     webhook.add_command(command)
