@@ -213,6 +213,7 @@ class Events:
         """A dispatcher over every sink that can deliver, for one event loop. It follows the configuration's file."""
         from supertokens_events.dispatch import Dispatcher
         from supertokens_events.dispatch.keeper import Keeping
+        from supertokens_events.dispatch.notices import Notices
 
         supply = _Supply(self._reloader, lambda: self.settings, self._build)
         return Dispatcher(
@@ -223,6 +224,7 @@ class Events:
             poll_interval=self.settings.dispatcher.poll_interval,
             keeping=Keeping(retention(self.settings), self.settings.outbox.erase_on_user_deleted),
             supply=supply,
+            notices=Notices(self.emitter),
         )
 
     def _apply(self, new: Settings) -> None:

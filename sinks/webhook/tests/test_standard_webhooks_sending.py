@@ -4,10 +4,13 @@ import json
 import re
 from datetime import datetime
 
+import anyio
+import anyio.to_thread
 import pytest
 import standardwebhooks
 from webhook_receivers import NOW, OLD_SECRET, SECRET, Receiver, answering, deliver, webhook
 
+from supertokens_events import Events
 from supertokens_events.catalog import builtin_types
 from supertokens_events.catalog.schema import data_schema, event_example
 from supertokens_events.event import new_event_id, with_sequence
@@ -219,6 +222,30 @@ async def test_row_29_no_internal_addresses():
 
     assert "is not a public address" in outcome.reason
     assert server.connections == 0
+
+
+def test_row_30_another_way(tmp_path, monkeypatch):
+    """That a sink is disabled is told to another sink. Loops and the rest: core/tests/test_notices.py."""
+    monkeypatch.chdir(tmp_path)
+
+    async def run():
+        async with Receiver(answering("410 Gone")) as gone, Receiver() as oncall:
+            table = {"type": "webhook", "secret": SECRET, "allow_http": True, "allow_networks": ["127.0.0.0/8"]}
+            sinks = {
+                "crm": table | {"url": gone.url, "events": ["user.*"]},
+                "oncall": table | {"url": oncall.url, "events": ["sink.disabled"]},
+            }
+            tables = {"outbox": {"url": "sqlite:events.db"}, "dispatcher": {"run": "off"}, "sinks": sinks}
+            events = Events.from_dict(tables)
+            await events.emit("user.created", data=dict(sample_event().data))
+            for _ in range(2):
+                await events.dispatcher().run_until_empty()
+                await anyio.to_thread.run_sync(events.emitter.stop)
+            events.stop()
+            return [json.loads(request.body) for request in oncall.requests]
+
+    (told,) = anyio.run(run)
+    assert (told["type"], told["data"]["sink"]) == ("sink.disabled", "crm")
 
 
 def test_row_31_selection():

@@ -16,6 +16,9 @@ TYPES: Mapping[str, str] = {
         dashboard.access.denied dashboard.admin.sign_in.failed dashboard.admin.signed_in
         dashboard.admin.signed_out
     """,
+    "delivery": """
+        delivery.exhausted sink.disabled
+    """,
     "email": """
         email.unverified email.verification.failed email.verification.requested
         email.verification.tokens_revoked email.verified

@@ -14,6 +14,7 @@ from supertokens_events.dispatch.keeper import Keeper, Keeping
 from supertokens_events.dispatch.lane import Lane
 from supertokens_events.dispatch.line import Aside, Line, in_threads
 from supertokens_events.dispatch.listeners import Listeners
+from supertokens_events.dispatch.notices import Tell, tell_nobody
 from supertokens_events.ledger import Ledger
 from supertokens_events.log import describe_exception, get_logger
 from supertokens_events.outbox import Outbox, OutboxError
@@ -45,7 +46,7 @@ class Supply(Protocol):
 
 class Dispatcher:
     """Every sink's lane. ``supply`` is asked now and then whether ``sinks`` have changed. ``aside`` makes, for each lane, what
-    runs the outbox's blocking calls; by default, in threads.
+    runs the outbox's blocking calls; by default, in threads. ``notices`` is told what was settled.
     """
 
     def __init__(
@@ -59,9 +60,10 @@ class Dispatcher:
         keeping: Keeping | None = None,
         supply: Supply | None = None,
         aside: Callable[[], Aside] = in_threads,
+        notices: Tell = tell_nobody,
     ) -> None:
         self._listeners = Listeners(plugins, ledger)
-        self._make_line: Callable[[], Line] = lambda: Line(outbox, self._listeners, ledger, aside())
+        self._make_line: Callable[[], Line] = lambda: Line(outbox, self._listeners, ledger, aside(), notices)
         self.lanes = [Lane(sink, self._make_line()) for sink in sinks]
         self._scopes: dict[Lane, anyio.CancelScope] = {}
         self._leaving: dict[Lane, anyio.Event] = {}

@@ -11,6 +11,7 @@ import anyio
 import anyio.to_thread
 
 from supertokens_events.dispatch.listeners import Listeners
+from supertokens_events.dispatch.notices import Tell, tell_nobody
 from supertokens_events.ledger import Ledger
 from supertokens_events.log import get_logger
 from supertokens_events.outbox import DeliveryState, Outbox, OutboxError, Settlement
@@ -39,11 +40,14 @@ def in_threads() -> Aside:
 class Line:
     """One lane's way to everything around it."""
 
-    def __init__(self, outbox: Outbox, listeners: Listeners, ledger: Ledger, aside: Aside) -> None:
+    def __init__(
+        self, outbox: Outbox, listeners: Listeners, ledger: Ledger, aside: Aside, notices: Tell = tell_nobody
+    ) -> None:
         self.outbox = outbox
         self.ledger = ledger
         self.listeners = listeners
         self._aside = aside
+        self._notices = notices
 
     async def store(self, function: Callable[..., T], *arguments: Any, **named: Any) -> T:
         """Call the outbox off the event loop: a locked database must not stop the other lanes' clocks."""
@@ -65,6 +69,7 @@ class Line:
             if all_of_them or settlement.state is DeliveryState.DEAD:
                 self._log(settlement)
         self.listeners.settled(settled)
+        self._notices([settlement for settlement, _ in settled])
 
     def _log(self, settlement: Settlement) -> None:
         delivery = settlement.claim.delivery

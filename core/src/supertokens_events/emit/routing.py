@@ -9,11 +9,15 @@ from functools import cached_property
 from ipaddress import IPv4Network, IPv6Network
 from typing import Any
 
+from supertokens_events.catalog.names import TYPES
 from supertokens_events.event import Event
 from supertokens_events.outbox import DeliveryState, Entry, NewDelivery
 from supertokens_events.subscription import Patterns, Subscription
 
 __all__ = ["Plan", "Route", "entry_for"]
+
+
+_ABOUT_A_SINK = frozenset(TYPES["delivery"].split())  # never for the sink that they are about
 
 
 @dataclass(frozen=True)
@@ -59,7 +63,8 @@ def entry_for(event: Event, plan: Plan, held: str | None) -> Entry:
     """What is stored of an event. ``held`` is why its deliveries do not go out, if they do not."""
     body = event.to_bytes()
     document = _Document(body)
-    wanting = (route for route in plan.routes if _wants(route.subscription, event, document))
+    itself = event.data.get("sink") if event.type in _ABOUT_A_SINK else None
+    wanting = (route for route in plan.routes if route.sink != itself and _wants(route.subscription, event, document))
     return Entry(event, body, [_delivery(route, event, held) for route in wanting])
 
 
