@@ -133,7 +133,7 @@ async def tunnel(proxy: Proxy, url: httpx.URL, *, tls: ssl.SSLContext, trust: ss
             await _connect(reader, writer, proxy, url)
             await writer.start_tls(tls, server_hostname=url.raw_host.decode("ascii"))
     finally:
-        writer.close()
+        writer.transport.abort()  # nothing was said that would have to arrive
 
 
 async def _connect(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, proxy: Proxy, url: httpx.URL) -> None:
