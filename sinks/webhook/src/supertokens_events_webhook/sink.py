@@ -11,7 +11,7 @@ from importlib.metadata import PackageNotFoundError, version
 
 import httpx
 
-from supertokens_events.http import Answer, Guard, Proxy, open_transport, outcome_of, probe, send
+from supertokens_events.http import Answer, Guard, Proxy, open_transport, outcome_of, post, probe, send
 from supertokens_events.sink import BatchPolicy, Delivery, Outcome, Retry, Sink
 from supertokens_events_webhook.keys import KeyRing, doubts
 from supertokens_events_webhook.payload import Document, Pack, Payload, pack_for
@@ -144,7 +144,7 @@ class WebhookSink(Sink[WebhookSettings]):
             headers["content-encoding"] = "gzip"
         for name, source in self.settings.legacy_headers.items():
             headers[name] = signed[source]
-        return httpx.Request("POST", self._url, headers=headers, content=body)
+        return post(self._url, [(name.encode(), value.encode()) for name, value in headers.items()], body)
 
 
 def _secrets_of(settings: WebhookSettings) -> Iterator[str]:
