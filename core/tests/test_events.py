@@ -28,6 +28,7 @@ class InvitationAccepted(EventData):
 
     event_type = "app.invitation.accepted"
     schema_version = 3
+    example = {"invitation": "i-1", "seats": 2}
 
     invitation: str
     seats: int = 1

@@ -200,6 +200,7 @@ class TestObjects:
             """Not ours."""
 
             event_type = "user.created"
+            example = {}
 
         class App:
             @hookimpl
@@ -208,6 +209,57 @@ class TestObjects:
 
         with pytest.raises(PluginError, match=r"'App#1': ValueError: .*'user.created' is defined by both .*catalog"):
             make_plugins(App())
+
+    @pytest.mark.parametrize(
+        ("missing", "sentence"),
+        [
+            ("example", "the event type 'app.invitation.accepted' has no example: give it example = "),
+            ("event_type", "the event type of InvitationAccepted has no name: give it event_type = "),
+        ],
+    )
+    def test_a_type_that_is_half_made(self, install, missing, sentence):
+        """A type without an example or a name is refused when its plugin is loaded, which is named, and the others go on."""
+        lines = {
+            "event_type": 'event_type = "app.invitation.accepted"',
+            "example": 'example = {"team": "core"}',
+        }
+        del lines[missing]
+        source = SINK + f"""
+    from supertokens_events.catalog import EventData
+
+    class InvitationAccepted(EventData):
+        {"".join(lines.values())}
+        team: str
+
+    @hookimpl
+    def register_event_types():
+        return [InvitationAccepted]
+"""
+        install("acme-app", "acme_app", source)
+
+        plugins = load_plugins()
+
+        (plugin,) = plugins.failed
+        assert plugin.error.startswith(f"plugin 'acme_app' (acme-app 1.0): {sentence}")
+        assert "app.invitation.accepted" not in plugins.catalog
+        assert "pigeon" not in plugins.sink_types
+
+    def test_an_example_that_is_none(self, make_plugins):
+        """An example that does not fit its own type is refused, and what is wrong with it is said without its values."""
+
+        class InvitationAccepted(EventData):
+            """Somebody accepted an invitation."""
+
+            event_type = "app.invitation.accepted"
+            example = {"team": ["not a text"]}
+
+            team: str
+
+        plugin = SimpleNamespace(register_event_types=hookimpl(lambda: [InvitationAccepted]))
+
+        with pytest.raises(PluginError, match="accepted' has an example that is none: team: ") as caught:
+            make_plugins(plugin)
+        assert "not a text" not in str(caught.value)
 
     @pytest.mark.parametrize(
         ("hook", "brought"),

@@ -14,6 +14,7 @@ from importlib.metadata import EntryPoint, entry_points
 from typing import Any
 
 import pluggy
+from pydantic import ValidationError
 
 from supertokens_events import hookspecs
 from supertokens_events.catalog import Catalog, EventData, builtin_catalog
@@ -150,7 +151,7 @@ def _register(plugins: Plugins, module: object, plugin: Plugin) -> Plugin:
         manager.register(module, plugin.name)
         _check_hooks(manager, module, plugin)
         sink_types = _sink_types(plugins, plugin)
-        catalog = plugins.catalog.extended(_brought(plugins, plugin, "register_event_types", EventData))
+        catalog = plugins.catalog.extended(_event_types(plugins, plugin))
     except Exception as error:
         manager.unregister(name=plugin.name)
         raise error if isinstance(error, PluginError) else PluginError(f"plugin {plugin}: {_told(error)}") from error
@@ -207,6 +208,31 @@ def _sink_types(plugins: Plugins, plugin: Plugin) -> dict[str, type[Sink[Any]]]:
             )
         brought[name] = sink_type
     return brought
+
+
+def _event_types(plugins: Plugins, plugin: Plugin) -> Iterator[type[EventData]]:
+    """Each with a name and an example of its data: the catalog shows it, and ``send`` emits it."""
+    for data_model in _brought(plugins, plugin, "register_event_types", EventData):
+        if not isinstance(getattr(data_model, "event_type", None), str):
+            raise PluginError(
+                f"plugin {plugin}: the event type of {data_model.__qualname__} has no name: give it "
+                "event_type = \"app.…\""
+            )
+        if (wrong := _wrong_example(data_model)) is not None:
+            raise PluginError(f"plugin {plugin}: the event type {data_model.event_type!r} {wrong}")
+        yield data_model
+
+
+def _wrong_example(data_model: type[EventData]) -> str | None:
+    example = getattr(data_model, "example", None)
+    if not isinstance(example, Mapping):
+        return "has no example: give it example = {…}, the data of one such event"
+    try:
+        data_model.model_validate(example)
+    except ValidationError as error:
+        problem = error.errors(include_url=False, include_input=False, include_context=False)[0]
+        return f"has an example that is none: {'.'.join(map(str, problem['loc']))}: {problem['msg']}"
+    return None
 
 
 def _is_plain(function: Callable[..., Any], hook: str) -> bool:

@@ -241,6 +241,7 @@ def test_a_mistake_has_no_traceback_in_a_real_process(place):
     [
         ('["user.craeted"]', "matches 'user.craeted', did you mean 'user.created'?"),
         ('["app.*"]', "matches 'app.*'; right if the app emits such events itself"),
+        ('["usr.*"]', "matches 'usr.*', did you mean 'user.*'?"),
         (
             '["session.refreshed"]',
             "gets nothing: [capture] events does not ask for 'session.refreshed' (high-volume)",
@@ -258,6 +259,32 @@ def test_a_pattern_that_gets_nothing_is_a_warning(place, patterns, warning):
 
     _, _, told = place.lines("check")
     assert told["kind"] == "warning"
+
+
+def test_one_mistyped_pattern_does_not_print_the_catalog(place):
+    """When ``[capture] events`` asks for nothing that exists, what is near is named, and the rest counted; --json has all."""
+    place.configure(
+        """
+        [capture]
+        events = ["user.craeted"]
+
+        [sinks.a]
+        type = "box"
+        events = ["*"]
+        path = "x"
+        """
+    )
+    result = place.run("check")
+    _, sink, *_ = place.lines("check")
+
+    types = len(sink["not_captured"])
+    assert types > 90
+    assert "did you mean 'user.created'?" in result.stderr
+    (warning,) = [line for line in result.stderr.splitlines() if "gets nothing" in line]
+    assert warning.endswith(f"does not ask for 'user.created', 'user.deleted', 'session.created' and {types - 3} more")
+    (without,) = [line for line in result.stdout.splitlines() if "not in [capture] events" in line]
+    assert f" and {types - 3} more (not in" in without
+    assert without.count(",") == 2
 
 
 def test_captured_high_volume_types_need_no_warning(place):

@@ -21,6 +21,7 @@ from supertokens_events.cli.output import (
     span_in_words,
 )
 from supertokens_events.cli.project import Project, pass_project
+from supertokens_events.suggest import few
 
 if TYPE_CHECKING:
     from supertokens_events.config import Settings
@@ -150,7 +151,7 @@ def _print_check(settings: Settings, where: Mapping[str, Any], sinks: Sequence[M
 def _sink_lines(facts: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     yield "events", ", ".join(facts["events"])
     if facts["not_captured"]:
-        yield "without", f"{', '.join(facts['not_captured'])} (not in [capture] events)"
+        yield "without", _without(facts["not_captured"])
     yield "tenants", ", ".join(facts["tenants"]) or "all"
     if facts["where"]:
         yield "where", _in_words(facts["where"])
@@ -163,6 +164,12 @@ def _sink_lines(facts: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
         yield key, _in_words(value)
     if "problems" in facts:
         yield "connect", counted(len(facts["problems"]), "problem") if facts["problems"] else "fine"
+
+
+def _without(names: Sequence[str]) -> str:
+    shown, others = few(names)
+    more = f" and {others} more" if others else ""
+    return f"{', '.join(shown)}{more} (not in [capture] events)"
 
 
 def _in_words(value: Any) -> str:

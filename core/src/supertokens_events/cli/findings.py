@@ -13,9 +13,11 @@ from supertokens_events.log import describe_exception
 from supertokens_events.outbox import SinkStatus
 from supertokens_events.sink import Sink
 from supertokens_events.subscription import Patterns
+from supertokens_events.suggest import few, nearest, nearest_few
 
 __all__ = ["ask_sinks", "disabled", "unavailable", "warnings"]
 
+_NAMED = 5  # types that a warning names, however many it is about
 _PATIENCE = 30.0  # seconds for one sink's check
 
 
@@ -37,8 +39,10 @@ def _pattern_warnings(pattern: str, settings: Settings, catalog: Catalog) -> Ite
     if not asked:
         yield _unknown(pattern, catalog)
     elif not pattern.startswith("!") and not any(map(settings.captured(catalog).matches, asked)):
-        names = ", ".join(f"{name!r} (high-volume)" if name in _high_volume(catalog) else repr(name) for name in asked)
-        yield f"{pattern!r} gets nothing: [capture] events does not ask for {names}"
+        shown, others = few(asked, like=settings.capture.events, at_most=_NAMED)
+        names = [f"{name!r} (high-volume)" if name in catalog.high_volume else repr(name) for name in shown]
+        more = f" and {others} more" if others else ""
+        yield f"{pattern!r} gets nothing: [capture] events does not ask for {', '.join(names)}{more}"
 
 
 def _own_warnings(config: SinkConfig) -> Sequence[str]:
@@ -49,20 +53,27 @@ def _own_warnings(config: SinkConfig) -> Sequence[str]:
         return [f"type: its settings cannot be looked at: {describe_exception(error)}; that is a bug in the sink"]
 
 
-def _high_volume(catalog: Catalog) -> set[str]:
-    return {data_model.event_type for data_model in catalog if data_model.high_volume}
-
-
 def _asked(pattern: str, catalog: Catalog) -> list[str]:
     """The known event types that one pattern is about."""
     alone = Patterns([pattern.removeprefix("!")])
-    return [data_model.event_type for data_model in catalog if alone.matches(data_model.event_type)]
+    return [name for name in _names(catalog) if alone.matches(name)]
 
 
 def _unknown(pattern: str, catalog: Catalog) -> str:
-    nearest = catalog.nearest(pattern.removeprefix("!"))
-    hint = f", did you mean {nearest!r}?" if nearest else "; right if the app emits such events itself"
-    return f"no event type of the catalog matches {pattern!r}{hint}"
+    name = pattern.removeprefix("!")
+    hint = nearest(name, _domains(name, catalog) if name.endswith(".*") else _names(catalog))
+    return f"no event type of the catalog matches {pattern!r}{hint or '; right if the app emits such events itself'}"
+
+
+def _names(catalog: Catalog) -> list[str]:
+    return [data_model.event_type for data_model in catalog]
+
+
+def _domains(pattern: str, catalog: Catalog) -> list[str]:
+    """The patterns for a whole domain, such as ``user.*``, that look like this one by more than their end."""
+    parts = [name.split(".") for name in _names(catalog)]
+    domains = [".".join(part[:end]) for part in parts for end in range(1, len(part))]
+    return [f"{near}.*" for near in nearest_few(pattern.removesuffix(".*"), dict.fromkeys(domains))]
 
 
 def disabled(settings: Settings, statuses: Sequence[SinkStatus]) -> Iterator[str]:
