@@ -224,7 +224,9 @@ class TestObjects:
             "example": 'example = {"team": "core"}',
         }
         del lines[missing]
-        source = SINK + f"""
+        source = (
+            SINK
+            + f"""
     from supertokens_events.catalog import EventData
 
     class InvitationAccepted(EventData):
@@ -235,6 +237,7 @@ class TestObjects:
     def register_event_types():
         return [InvitationAccepted]
 """
+        )
         install("acme-app", "acme_app", source)
 
         plugins = load_plugins()

@@ -52,6 +52,10 @@ class Reason(StrEnum):
     name it has now). PostgreSQL: the server came back without the last events, or empty, as a standby may that takes over
     (subject: the outbox).
     """
+    OUTBOX_MOVED = "outbox_moved"
+    """The outbox's file was moved, deleted or replaced while a process had it in use; what came later is in the file that is
+    there now. Counted there, once by each such process.
+    """
     SINK_FAILED = "sink_failed"
     """A sink raised, or broke its contract; the delivery is tried again. Subject: the sink."""
     SINK_UNAVAILABLE = "sink_unavailable"

@@ -216,7 +216,7 @@ def _event_types(plugins: Plugins, plugin: Plugin) -> Iterator[type[EventData]]:
         if not isinstance(getattr(data_model, "event_type", None), str):
             raise PluginError(
                 f"plugin {plugin}: the event type of {data_model.__qualname__} has no name: give it "
-                "event_type = \"app.…\""
+                'event_type = "app.…"'
             )
         if (wrong := _wrong_example(data_model)) is not None:
             raise PluginError(f"plugin {plugin}: the event type {data_model.event_type!r} {wrong}")

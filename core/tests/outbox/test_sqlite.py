@@ -3,6 +3,7 @@
 import ctypes
 import os
 import resource
+import shutil
 import signal
 import sqlite3
 import stat
@@ -905,6 +906,97 @@ class TestDamage:
             outbox.append([surrogate])
 
         assert outbox.append([entry()]) == [2]
+
+    def test_everything_deleted(self, make, path):
+        """So is one that is deleted with all that belongs to it; its lock, too, is one lock for all again."""
+        ours, other = make(), make(busy_timeout=0.1)
+        ours.append([entry()])
+        other.append([entry()])
+        for file in path.parent.glob("events.db*"):
+            file.unlink()
+
+        assert other.append([entry()]) == [1]
+        with ours._file.transaction(), pytest.raises(OutboxUnavailable, match="another process has had it locked"):
+            other.append([entry()])
+        assert ours.append([entry()]) == [2]
+
+    @pytest.mark.parametrize("away", ["deleted", "moved", "replaced"])
+    def test_told(self, make, path, tmp_path, away, logged):
+        """Each process that had it in use says so once, as an error and in the ledger of the file that is there now."""
+        other = SqliteOutbox(tmp_path / "other.db")
+        other.open()
+        other.close()
+        ours, theirs = make(), make()
+        ours.append([entry()])
+        theirs.append([entry()])
+        {
+            "deleted": path.unlink,
+            "moved": lambda: path.rename(tmp_path / "moved.db"),
+            "replaced": lambda: other.path.rename(path),
+        }[away]()
+
+        for outbox in (ours, theirs, ours, theirs):
+            outbox.append([entry()])
+
+        assert logged().count("The outbox's file was moved, deleted or replaced while it was in use.") == 2
+        assert [(count.reason, count.count) for count in ours.ledger()] == [("outbox_moved", 2)]
+        assert sequences(ours) == [1, 2, 3, 4]
+
+    def test_told_when_it_can_be_used_again(self, make, tmp_path, logged):
+        """A whole folder that is gone is told once, however often the outbox is tried, and counted when it is back."""
+        folder = tmp_path / "var"
+        folder.mkdir()
+        outbox = SqliteOutbox(folder / "events.db")
+        outbox.append([entry()])
+        shutil.rmtree(folder)
+
+        for _ in range(3):
+            with pytest.raises(OutboxUnavailable, match="cannot be written: No such file"):
+                outbox.append([entry()])
+        folder.mkdir()
+        assert outbox.append([entry()]) == [1]
+
+        assert logged().count("moved, deleted or replaced") == 1
+        assert [count.reason for count in outbox.ledger()] == ["outbox_moved"]
+        outbox.close()
+
+    def test_deleted_meanwhile(self, make, path):
+        """What is committed to a file that goes at that moment is not said to be stored; tried again, it is in the next file,
+        which only its owner may read.
+        """
+        outbox = make(clock=lambda: path.unlink(missing_ok=True) or 1_000.0)
+        with pytest.raises(OutboxUnavailable, match="was moved or deleted while it was in use"):
+            outbox.append([entry()])
+        outbox._clock = outbox._file._clock = lambda: 1_000.0
+
+        assert outbox.append([entry()]) == [1]
+        assert sequences(outbox) == [1]
+        assert path.stat().st_mode & 0o777 == 0o600
+
+    def test_closed_before(self, make, path, logged):
+        """A file that goes while nobody has it open is nobody's loss to tell."""
+        outbox = make()
+        outbox.append([entry()])
+        outbox.close()
+        path.unlink()
+
+        assert outbox.append([entry()]) == [1]
+        assert outbox.ledger() == []
+        assert logged() == ""
+
+    def test_left_wal(self, make, path):
+        """The WAL that a moved file has left behind is kept beside the new one; under its old name it makes that file whole."""
+        ours = make()
+        ours.append([entry(), entry()])
+        path.rename(path.with_name("moved.db"))
+
+        assert ours.append([entry()]) == [1]
+
+        (wal,) = path.parent.glob("events.db.moved-*-wal")
+        wal.rename(path.with_name("moved.db-wal"))
+        moved = SqliteOutbox(path.with_name("moved.db"))
+        assert sequences(moved) == [1, 2]
+        moved.close()
 
     def test_replaced(self, make, path, tmp_path):
         """A file that another is put in place of, such as a backup, is left for that one, without the old one's WAL."""

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import glob
 import os
 import sqlite3
 from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
-__all__ = ["COMPANIONS", "Identity", "beside", "identity", "is_damage", "set_aside"]
+__all__ = ["COMPANIONS", "Identity", "beside", "identity", "is_damage", "set_aside", "was_set_aside"]
 
 COMPANIONS = ("-wal", "-shm")
 Identity = tuple[int, int] | None
 """Device and inode: which file it is, whatever its name."""
 
+_DAMAGE = "damaged"
 _DAMAGED = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
 
 
@@ -31,15 +33,20 @@ def identity(path: Path) -> Identity:
     return found.st_dev, found.st_ino
 
 
+def was_set_aside(path: Path, file: Identity) -> bool:
+    """Whether ``file``, which was at ``path``, is one that another process found damaged and has told of."""
+    return any(identity(aside) == file for aside in path.parent.glob(f"{glob.escape(path.name)}.{_DAMAGE}-*"))
+
+
 def beside(path: Path, suffix: str) -> Path:
     """What belongs to the file at ``path``."""
     return path.with_name(path.name + suffix)
 
 
-def set_aside(path: Path, only: tuple[str, ...] = ("", *COMPANIONS)) -> Path:
-    """Rename the file and what belongs to it; the name it has now."""
+def set_aside(path: Path, only: tuple[str, ...] = ("", *COMPANIONS), *, why: str = _DAMAGE) -> Path:
+    """Rename the file and what belongs to it; the name it has now says ``why``."""
     moment = datetime.now(UTC).strftime("%Y%m%dT%H%M%SZ")
-    names = (f"{path.name}.damaged-{moment}{n}" for n in ("", *(f"-{n}" for n in range(2, 10_000))))
+    names = (f"{path.name}.{why}-{moment}{n}" for n in ("", *(f"-{n}" for n in range(2, 10_000))))
     aside = next(
         aside
         for aside in (path.with_name(name) for name in names)

@@ -1,4 +1,6 @@
-"""The life of the SQLite file: how it is made, opened, locked, carried over a fork, and set aside when it is damaged."""
+"""The life of the SQLite file: how it is made, opened, locked, carried over a fork, followed when it is moved, and set aside
+when it is damaged.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +17,15 @@ from supertokens_events.log import get_logger
 from supertokens_events.outbox.contract import OutboxError, OutboxUnavailable
 from supertokens_events.outbox.forks import while_alive
 from supertokens_events.outbox.mounts import network_file_system
-from supertokens_events.outbox.sqlite.aside import COMPANIONS, Identity, beside, identity, is_damage, set_aside
+from supertokens_events.outbox.sqlite.aside import (
+    COMPANIONS,
+    Identity,
+    beside,
+    identity,
+    is_damage,
+    set_aside,
+    was_set_aside,
+)
 from supertokens_events.outbox.sqlite.lock import FileLock, Leads
 from supertokens_events.outbox.sqlite.schema import migrate
 
@@ -53,8 +63,9 @@ class _Process:
     def __init__(self, path: Path, inherited: _Process | None = None) -> None:
         self.pid = os.getpid()
         self.connection: sqlite3.Connection | None = None
-        self.identity: Identity = None
+        self.identity: Identity = inherited.identity if inherited else None
         self.wal: Identity = None
+        self.followed = False  # it has gone on to another file, and that has not been counted yet
         self.writing = threading.Lock()
         self.reading = threading.Lock()
         self.file_lock = FileLock(path.with_name(f"{path.name}-lock"))
@@ -121,6 +132,7 @@ class SqliteFile:
                 except BaseException:
                     _roll_back(connection)
                     raise
+                self._assert_there(process)
             finally:
                 process.file_lock.release()
 
@@ -156,6 +168,7 @@ class SqliteFile:
         process = self._here()
         with process.writing:
             self._disconnect(process)
+            process.identity = None
             process.file_lock.close()
         with process.leads.lock:
             process.leads.close()
@@ -229,27 +242,31 @@ class SqliteFile:
 
     def _current(self, process: _Process) -> sqlite3.Connection:
         """The connection to what is now at the path. A file may be moved away, or another put in its place."""
-        if process.connection is not None:
-            if process.identity == identity(self.path):
-                return process.connection
-            self._clear_leftovers(process)
-            process.disconnect()
+        found = identity(self.path)
+        if process.connection is not None and process.identity == found:
+            return process.connection
+        self._notice_move(process, found)
+        process.disconnect()
         try:
-            connection = self._connect()
+            self._connect(process)
         except sqlite3.DatabaseError as error:
             if not is_damage(error):
                 raise
-            connection = self._begin_anew(error)
-        self._remember(process, connection)
-        return connection
+            self._begin_anew(process, error)
+        assert process.connection is not None
+        if process.followed:
+            self._count(process.connection, Reason.OUTBOX_MOVED)
+            process.followed = False
+        return process.connection
 
-    def _connect(self) -> sqlite3.Connection:
+    def _connect(self, process: _Process) -> None:
         if kind := network_file_system(self.path):
             raise OutboxError(
                 f"the outbox {self.path} is on a network file system ({kind}), where SQLite's locks do not hold: "
                 "put it on a local disk, or use PostgreSQL"
             )
         self._make_private()
+        found = identity(self.path)
         connection = self._raw()
         try:
             self._use_wal(connection)
@@ -263,14 +280,19 @@ class SqliteFile:
             ):
                 connection.execute(f"PRAGMA {pragma}")
             migrate(connection, self.path)
+            if found is None or found != identity(self.path):
+                raise self._went_away()
         except BaseException:
             connection.close()
             raise
-        return connection
+        process.connection, process.identity = connection, found
+        process.wal = identity(beside(self.path, "-wal"))
 
     def _raw(self) -> sqlite3.Connection:
+        """A connection to a file that is there: SQLite itself would make one that anybody may read."""
         connection = sqlite3.connect(
-            self.path,
+            f"{self.path.absolute().as_uri()}?mode=rw",
+            uri=True,
             timeout=self._busy_timeout,
             isolation_level=None,
             check_same_thread=False,
@@ -336,18 +358,13 @@ class SqliteFile:
         try:
             if process.identity == identity(self.path):  # else another process has done it
                 old, process.connection = process.connection, None
-                self._remember(process, self._begin_anew(damage))
+                self._begin_anew(process, damage)
                 if old is not None:
                     old.close()  # only now: a file that was moved away is left as it is
         finally:
             process.file_lock.release()
 
-    def _remember(self, process: _Process, connection: sqlite3.Connection) -> None:
-        process.connection = connection
-        process.identity = identity(self.path)
-        process.wal = identity(beside(self.path, "-wal"))
-
-    def _begin_anew(self, damage: sqlite3.DatabaseError) -> sqlite3.Connection:
+    def _begin_anew(self, process: _Process, damage: sqlite3.DatabaseError) -> None:
         """Set the file aside, under the lock; a new one in its place."""
         aside = set_aside(self.path)
         log.error(
@@ -357,15 +374,44 @@ class SqliteFile:
             file=str(aside),
             error=str(damage),
         )
-        connection = self._connect()
-        now = self._clock()
-        connection.execute(COUNT, (Reason.OUTBOX_DAMAGED, aside.name, "", 1, now, now))
-        return connection
+        self._connect(process)
+        assert process.connection is not None
+        self._count(process.connection, Reason.OUTBOX_DAMAGED, aside.name)
 
-    def _clear_leftovers(self, process: _Process) -> None:
-        """When the file has gone from under us, its WAL may still lie there, and belongs to no other file."""
+    def _count(self, connection: sqlite3.Connection, reason: Reason, subject: str = "") -> None:
+        now = self._clock()
+        connection.execute(COUNT, (reason, subject, "", 1, now, now))
+
+    # A file that goes ----------------------------------------------------------------------------------------------
+
+    def _notice_move(self, process: _Process, found: Identity) -> None:
+        """When the file has gone from under us, and was not set aside, that is told. Its WAL may still lie there: it belongs
+        to no other file, and may hold commits that the one that went has not.
+        """
+        if process.identity is None or process.identity == found:
+            return
+        told = was_set_aside(self.path, process.identity)
+        left = None
         if process.wal is not None and process.wal == identity(beside(self.path, "-wal")):
-            set_aside(self.path, only=COMPANIONS)
+            left = set_aside(self.path, only=COMPANIONS, why="moved").name
+        if not told:
+            log.error(
+                "The outbox's file was moved, deleted or replaced while it was in use. From now on events are stored in the file "
+                "that is at its path; those in the old one that had not gone out do not go out.",
+                outbox=str(self.path),
+                now="another file" if found else "a new file",
+                wal_set_aside=left and f"{left}-wal",
+            )
+        process.identity, process.followed = None, not told
+        self._checked = self._checked and found is None  # another file has not been looked over
+
+    def _assert_there(self, process: _Process) -> None:
+        """What was committed to a file that has just gone is to be stored once more, in the one that comes after it."""
+        if process.identity != identity(self.path):
+            raise self._went_away()
+
+    def _went_away(self) -> OutboxUnavailable:
+        return OutboxUnavailable(f"the outbox {self.path} was moved or deleted while it was in use")
 
     # Errors --------------------------------------------------------------------------------------------------------
 

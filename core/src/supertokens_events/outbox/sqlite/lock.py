@@ -40,9 +40,15 @@ class FileLock:
         """Whether the lock was had within ``timeout`` seconds. Raises ``OSError`` when its file cannot be opened."""
         if fcntl is None:
             return True
-        if self._descriptor is None:
-            self._descriptor = _open(self._path)
-        return _try_lock(self._descriptor) or self._wait(self._descriptor, timeout)
+        deadline = time.monotonic() + timeout
+        while True:
+            if self._descriptor is None:
+                self._descriptor = _open(self._path)
+            if not (_try_lock(self._descriptor) or self._wait(self._descriptor, max(0.0, deadline - time.monotonic()))):
+                return False
+            if _is_at(self._path, self._descriptor):
+                return True
+            self.close()  # the file was deleted: others lock the one that has its name now
 
     def release(self) -> None:
         """Let others have it."""
@@ -147,6 +153,13 @@ class Leads:
 
 def _open(path: Path) -> int:
     return os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+
+
+def _is_at(path: Path, descriptor: int) -> bool:
+    try:
+        return os.path.samestat(os.stat(path), os.fstat(descriptor))  # noqa: PTH116 - for every transaction
+    except FileNotFoundError:
+        return False
 
 
 def _close_all(descriptors: Iterable[int | None]) -> None:
