@@ -23,12 +23,15 @@ from supertokens_events.plugins import DISABLE_VARIABLE
 PROGRAM = [sys.executable, "-m", "supertokens_events"]
 
 BOX = """
+    import asyncio
     import signal
     import sys
+    import threading
     from pathlib import Path
     from typing import Literal
 
     import anyio
+    import anyio.to_thread
     from pydantic import SecretStr
 
     from supertokens_events import hookimpl
@@ -44,6 +47,28 @@ BOX = """
         problem: str = ""
         wait_for: Path | None = None
         hang: bool = False
+        block: str | None = None
+
+
+    def block():
+        threading.Event().wait()
+
+
+    async def block_the_loop():
+        block()
+
+
+    async def leave_a_thread_behind():
+        threading.Thread(target=block).start()
+        await anyio.sleep_forever()
+
+
+    BLOCK = {
+        "a worker thread": lambda: anyio.to_thread.run_sync(block),
+        "an executor's thread": lambda: asyncio.to_thread(block),
+        "a thread of its own": leave_a_thread_behind,
+        "the event loop": block_the_loop,
+    }
 
 
     class Box(Sink[BoxSettings]):
@@ -58,6 +83,9 @@ BOX = """
             if self.settings.wait_for:
                 print('{"event": "box: delivering"}', file=sys.stderr, flush=True)
                 await anyio.Path(self.settings.wait_for).read_text()
+            if self.settings.block:
+                print('{"event": "box: blocking"}', file=sys.stderr, flush=True)
+                await BLOCK[self.settings.block]()
             if self.settings.hang:
                 signal.raise_signal(signal.SIGTERM)
                 await anyio.sleep_forever()
@@ -141,9 +169,9 @@ class Place:
         """Run it as a user does, in a process of its own."""
         return subprocess.run([*PROGRAM, *arguments], capture_output=True, text=True, timeout=60, check=False)
 
-    def start(self, *arguments: str, **options) -> subprocess.Popen[str]:
+    def start(self, *arguments: str, program=PROGRAM, **options) -> subprocess.Popen[str]:
         """Start it, to talk to it by signals and to read its stderr. It is gone when the test ends."""
-        process = subprocess.Popen([*PROGRAM, *arguments], **{"stderr": subprocess.PIPE, "text": True, **options})
+        process = subprocess.Popen([*program, *arguments], **{"stderr": subprocess.PIPE, "text": True, **options})
         self.started.append(process)
         return process
 

@@ -8,6 +8,7 @@ import pty
 import re
 import signal
 import sqlite3
+import sys
 import time
 
 import pytest
@@ -24,6 +25,13 @@ WAITING = """
     events = ["user.*"]
     path = "{folder}/first.jsonl"
     wait_for = "{folder}/go"
+"""
+
+
+SHORT_GRACE = """
+from supertokens_events.cli import dispatching, main
+dispatching._GRACE = dispatching._GIVING_BACK = 0.5
+main()
 """
 
 
@@ -330,6 +338,50 @@ def test_a_second_signal_ends_at_once(place):
 
     assert process.wait(timeout=5) == -signal.SIGTERM
     assert [delivery["state"] for delivery in place.lines("deliveries")] == ["pending"]
+
+
+BLOCKED = {
+    "a worker thread": ["first"],
+    "an executor's thread": [],
+    "a thread of its own": [],
+    "the event loop": ["first", "second"],
+}
+
+
+@pytest.mark.parametrize("blocked", BLOCKED)
+def test_a_sink_that_blocks_does_not_keep_it_alive(place, blocked):
+    """When a sink blocks a thread or the event loop, SIGTERM ends the process all the same, soon after the grace, with code 1 and
+    a sentence that names the sinks it could not end with; what was in flight is pending.
+    """
+    place.file.write_text(
+        place.file.read_text()
+        .replace("enabled = false", "enabled = true")
+        .replace('first.jsonl"', f'first.jsonl"\nblock = "{blocked}"')
+    )
+    place.run("send", "user.created", "--sink", "first")
+
+    process = place.start("dispatch", program=[sys.executable, "-c", SHORT_GRACE])
+    until(process, "box: blocking")
+    process.send_signal(signal.SIGTERM)
+    ending = until(process, "Ending at once")
+
+    assert process.wait(timeout=5) == 1
+    assert (ending["level"], sorted(ending["sinks"])) == ("error", BLOCKED[blocked])
+    (delivery,) = place.lines("deliveries")
+    assert (delivery["state"], delivery["used"]) == ("pending", 0)
+
+
+def test_a_second_signal_ends_a_blocked_process(place):
+    """Even while a sink blocks the event loop, a second signal ends the process at once."""
+    place.file.write_text(place.file.read_text().replace('first.jsonl"', 'first.jsonl"\nblock = "the event loop"'))
+    place.run("send", "user.created")
+
+    process = place.start("dispatch")
+    until(process, "box: blocking")
+    process.send_signal(signal.SIGTERM)
+    process.send_signal(signal.SIGINT)
+
+    assert process.wait(timeout=5) in (-signal.SIGTERM, -signal.SIGINT)
 
 
 @pytest.mark.parametrize("arguments", [[], ["--until-empty"]])

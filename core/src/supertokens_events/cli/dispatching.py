@@ -2,58 +2,94 @@
 
 from __future__ import annotations
 
-import signal
-from collections.abc import AsyncIterator, Sequence
-from functools import partial
+import asyncio
+import contextlib
+from collections.abc import Sequence
+from concurrent.futures import Future
+from concurrent.futures import TimeoutError as FutureTimeoutError
 
 import anyio
 
+from supertokens_events.cli.ending import Ending
 from supertokens_events.config import Settings
 from supertokens_events.dispatch import Dispatcher
 from supertokens_events.events import Events
 from supertokens_events.log import get_logger
-from supertokens_events.outbox import SinkStatus
+from supertokens_events.outbox import OutboxError, SinkStatus
 
 __all__ = ["deliver", "summary"]
 
 _GRACE = 10.0  # seconds that what is in flight gets to finish after the first signal
+_GIVING_BACK = 5.0  # seconds beyond them to give back the rest, and for sinks to close
 
 log = get_logger(__name__)
 
 
 def deliver(events: Events, *, until_empty: bool) -> list[str]:
-    """Run a dispatcher; returns the sinks that are turned on and could not be opened."""
-    opened = anyio.run(partial(_run, events, until_empty=until_empty), backend="asyncio")
-    counts = events.ledger.take()
-    if counts:  # what was counted since the last settlement
-        events.outbox.record(counts)
+    """Run a dispatcher; returns the sinks that are turned on and could not be opened.
+
+    SIGINT or SIGTERM ends it. When it has not ended 15 s later, because a sink blocks its thread or the event loop, the
+    process ends.
+    """
+    run = _Run(events, until_empty=until_empty)
+    with run.ending:
+        opened = anyio.run(run.deliver, backend="asyncio")
+    run.store_counts()
     return [config.name for config in events.settings.sinks.values() if config.enabled and config.name not in opened]
 
 
-async def _run(events: Events, *, until_empty: bool) -> set[str]:
-    dispatcher = events.dispatcher()
-    with anyio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals, anyio.CancelScope() as all_of_it:
+class _Run:
+    """One life of the dispatcher."""
+
+    def __init__(self, events: Events, *, until_empty: bool) -> None:
+        self.ending = Ending(self._stop, self._give_up, limit=_GRACE + _GIVING_BACK)
+        self._events = events
+        self._until_empty = until_empty
+        self._running: Future[tuple[Dispatcher, asyncio.AbstractEventLoop, anyio.Event]] = Future()
+
+    async def deliver(self) -> set[str]:
+        """Returns the sinks that could be opened."""
+        dispatcher, asked = self._events.dispatcher(), anyio.Event()
+        self._running.set_result((dispatcher, asyncio.get_running_loop(), asked))
         log.info("Dispatching.", sinks=[lane.sink.name for lane in dispatcher.lanes])
-        async with anyio.create_task_group() as tasks:
-            tasks.start_soon(_stop_on_signal, signals, dispatcher, all_of_it)
-            await (dispatcher.run_until_empty() if until_empty else dispatcher.run())
-            tasks.cancel_scope.cancel()
-    return {lane.sink.name for lane in dispatcher.lanes if lane.opened}
+        with anyio.CancelScope() as all_of_it:
+            async with anyio.create_task_group() as tasks:
+                tasks.start_soon(self._finish_when_asked, asked, dispatcher, all_of_it)
+                await (dispatcher.run_until_empty() if self._until_empty else dispatcher.run())
+                tasks.cancel_scope.cancel()
+        return {lane.sink.name for lane in dispatcher.lanes if lane.opened}
 
-
-async def _stop_on_signal(
-    signals: AsyncIterator[signal.Signals], dispatcher: Dispatcher, all_of_it: anyio.CancelScope
-) -> None:
-    """The first signal stops claiming and sets a deadline; the second one ends the process, and the leases end by themselves."""
-    stopping = False
-    async for signum in signals:
-        if stopping:
-            signal.signal(signum, signal.SIG_DFL)
-            signal.raise_signal(signum)
-        stopping = True
-        log.info("Stopping: what is in flight may finish.", signal=signum.name, seconds=_GRACE)
+    async def _finish_when_asked(
+        self, asked: anyio.Event, dispatcher: Dispatcher, all_of_it: anyio.CancelScope
+    ) -> None:
+        """Stop claiming, and set a deadline."""
+        await asked.wait()
+        assert self.ending.signal is not None
+        log.info("Stopping: what is in flight may finish.", signal=self.ending.signal.name, seconds=_GRACE)
         dispatcher.stop(_GRACE)
         all_of_it.deadline = anyio.current_time() + _GRACE
+
+    def store_counts(self) -> None:
+        """What was counted since the last settlement. Raises ``OutboxError``."""
+        if counts := self._events.ledger.take():
+            self._events.outbox.record(counts)
+
+    # On the thread that ends the process ---------------------------------------------------------------------------
+
+    def _stop(self) -> None:
+        with contextlib.suppress(FutureTimeoutError, RuntimeError):  # it has not begun; the loop has just ended
+            _, loop, asked = self._running.result(_GRACE)
+            loop.call_soon_threadsafe(asked.set)
+
+    def _give_up(self) -> None:
+        unfinished = self._running.result()[0].unfinished if self._running.done() else []
+        log.error(
+            "Ending at once: a sink does not return, or has left a thread behind. What is in flight is delivered again when "
+            "its lease ends.",
+            sinks=unfinished,
+        )
+        with contextlib.suppress(OutboxError):
+            self.store_counts()
 
 
 def summary(settings: Settings, before: Sequence[SinkStatus], after: Sequence[SinkStatus]) -> dict[str, int]:

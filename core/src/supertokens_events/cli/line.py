@@ -169,8 +169,8 @@ def _example(project: Project, event_type: str) -> Mapping[str, Any]:
 def dispatch(project: Project, context: click.Context, *, until_empty: bool, as_json: bool) -> None:
     """Deliver what is due, and wait for more.
 
-    SIGINT and SIGTERM end it: what is in flight gets 10 s to finish, the rest goes back to the outbox. A second signal
-    ends it at once.
+    SIGINT and SIGTERM end it: what is in flight gets 10 s to finish, the rest goes back to the outbox. If a sink blocks it,
+    the process ends 5 s later, with exit code 1. A second signal ends it at once.
     """
     from supertokens_events.cli.dispatching import deliver, summary
     from supertokens_events.cli.logs import logging_to_stderr

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from typing import Any, Protocol
 
 import anyio
@@ -67,6 +67,7 @@ class Dispatcher:
         self.lanes = [Lane(sink, self._make_line()) for sink in sinks]
         self._scopes: dict[Lane, anyio.CancelScope] = {}
         self._leaving: dict[Lane, anyio.Event] = {}
+        self._at_work: dict[Lane, None] = {}
         self._running: TaskGroup | None = None
         self._supply = supply
         self._beside = aside()
@@ -110,7 +111,8 @@ class Dispatcher:
         made: list[int] = []
 
         async def run_due(lane: Lane) -> None:
-            made.append(await lane.run_due())
+            with self._working(lane):
+                made.append(await lane.run_due())
 
         try:
             async with anyio.create_task_group() as lanes:
@@ -119,6 +121,19 @@ class Dispatcher:
         except* Exception as group:
             raise _first(group) from None
         return sum(made)
+
+    @property
+    def unfinished(self) -> list[str]:
+        """The sinks that it has not ended with. Callable from any thread."""
+        return [lane.sink.name for lane in self._at_work.copy()]
+
+    @contextlib.contextmanager
+    def _working(self, lane: Lane) -> Iterator[None]:
+        self._at_work[lane] = None
+        try:
+            yield
+        finally:
+            del self._at_work[lane]
 
     def wake(self) -> None:
         """Look for deliveries now. Call it on the dispatcher's event loop."""
@@ -166,7 +181,7 @@ class Dispatcher:
         if after is not None:
             await after.wait()
         try:
-            with anyio.CancelScope() as self._scopes[lane]:
+            with anyio.CancelScope() as self._scopes[lane], self._working(lane):
                 await lane.run(self._poll_interval)
         finally:
             del self._scopes[lane]
