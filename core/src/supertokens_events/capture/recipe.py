@@ -18,6 +18,7 @@ from typing import Any, TypeVar
 from supertokens_events.capture.scope import Kind, Scope, SessionFacts
 from supertokens_events.catalog import EventData
 from supertokens_events.event import Actor
+from supertokens_events.forks import no_fork
 
 __all__ = ["Capture", "Fact", "Matcher", "Outcome", "Reader", "Recipe", "Recipes", "failure", "ok", "raised"]
 
@@ -245,7 +246,8 @@ class Recipes(MutableMapping[str, Recipe]):
     def __getitem__(self, recipe_id: str) -> Recipe:
         recipe = self._recipes[recipe_id]
         if recipe is None:
-            recipe = import_module(f"{self._package}.{recipe_id}").recipe
+            with no_fork():
+                recipe = import_module(f"{self._package}.{recipe_id}").recipe
             self._recipes[recipe_id] = recipe
         return recipe
 

@@ -11,6 +11,7 @@ from typing import Any, ClassVar, NamedTuple
 from pydantic import BaseModel, ConfigDict
 
 from supertokens_events.event import event_type
+from supertokens_events.forks import no_fork
 
 __all__ = ["Catalog", "EventData", "Unloaded", "event_types_of"]
 
@@ -46,7 +47,9 @@ class Unloaded(NamedTuple):
 
     def load(self) -> type[EventData]:
         """The data model. Raises ``LookupError`` when its module has none of this name."""
-        for data_model in event_types_of(import_module(self.module)):
+        with no_fork():
+            module = import_module(self.module)
+        for data_model in event_types_of(module):
             if data_model.event_type == self.event_type:
                 return data_model
         raise LookupError(f"there is no event type {self.event_type!r} in {self.module}")

@@ -24,6 +24,7 @@ from supertokens_events.emit.routing import Plan, Route
 from supertokens_events.emit.storing import Configuration, Storing
 from supertokens_events.emit.writer import Call, Job, Retired, Writer
 from supertokens_events.event import Event
+from supertokens_events.forks import while_alive
 from supertokens_events.ledger import Ledger, Reason
 from supertokens_events.log import get_logger
 from supertokens_events.outbox import Outbox
@@ -37,6 +38,7 @@ log = get_logger(__name__)
 _MAX_WAITING = 10_000
 _HOOK_LIMIT = 10.0  # times ``append_timeout`` that one hook call may take
 _LEAST_HOOK_LIMIT = 1.0  # seconds
+_FORK_PATIENCE = 1.0  # seconds that a fork waits for the thread
 
 
 class Emitter:
@@ -86,6 +88,9 @@ class Emitter:
         self._lock = threading.Lock()
         self._writer: Writer | None = None
         self._pid = os.getpid()
+        self._held: dict[int, Writer] = {}  # by the thread that forks
+        # After the outbox's: what was registered last is called first, and the thread may need the outbox to come to an end.
+        os.register_at_fork(before=while_alive(self._hold), after_in_parent=while_alive(self._go_on))
         atexit.register(self.stop)
 
     # The plan ------------------------------------------------------------------------------------------------------
@@ -190,12 +195,27 @@ class Emitter:
         if self._pid != os.getpid():
             self._start_anew()
 
+    def _hold(self) -> None:
+        """Before a fork: wait until the thread is between two jobs. In the middle of one it may be importing something, as a hook
+        does, or an outbox that is opened.
+        """
+        writer = self._writer
+        if writer is None or self._pid != os.getpid() or writer.thread is threading.current_thread():
+            return
+        if writer.working.acquire(timeout=_FORK_PATIENCE):
+            self._held[threading.get_ident()] = writer
+
+    def _go_on(self) -> None:
+        if (writer := self._held.pop(threading.get_ident(), None)) is not None:
+            writer.working.release()
+
     def _start_anew(self) -> None:
         """After a fork: the thread is not in the child, and what the parent queued is the parent's."""
         with self._forked:
             if self._pid != os.getpid():
                 self._lock = threading.Lock()
                 self._writer = None
+                self._held = {}
                 self._storing.counts_told = False
                 self._hooks.forget()
                 self.ledger.take()  # counts from before the fork are the parent's

@@ -67,7 +67,8 @@ class Storing:
         """Store what the writer has taken. Nothing that goes wrong here ends the thread, not even a hook that exits."""
         writer.busy.set()
         try:
-            self._store(writer)
+            with writer.working:
+                self._store(writer)
         except Retired:
             raise
         except BaseException as error:

@@ -77,6 +77,7 @@ class Writer:
         self.deadline = math.inf
         self.call: Call | None = None
         self.busy = threading.Event()
+        self.working = threading.Lock()  # held while it works, but not while it waits for an outbox
         self.over = threading.Event()
         self._counts_due: float | None = None
         self._ending = threading.Event()
@@ -127,11 +128,13 @@ class Writer:
         return time.monotonic() < self.deadline
 
     def pause(self, seconds: float) -> None:
-        """Wait, but not through the call of :meth:`end`."""
+        """Wait, but not through the call of :meth:`end`. A fork may come meanwhile."""
+        self.working.release()
         if self._ending.is_set():
             time.sleep(FIRST_WAIT)
         else:
             self._ending.wait(seconds)
+        self.working.acquire()
 
     def finish(self) -> None:
         """The thread has nothing more to do."""

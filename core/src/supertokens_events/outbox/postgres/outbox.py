@@ -10,6 +10,7 @@ from contextlib import suppress
 from types import MappingProxyType
 from typing import Any, TypeVar
 
+from supertokens_events.forks import while_alive
 from supertokens_events.ledger import LedgerKey
 from supertokens_events.outbox.contract import (
     Breaker,
@@ -29,7 +30,6 @@ from supertokens_events.outbox.contract import (
     StoredDelivery,
     StoredEvent,
 )
-from supertokens_events.outbox.forks import while_alive
 from supertokens_events.outbox.postgres import (
     append,
     claim,

@@ -12,10 +12,10 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from supertokens_events.forks import while_alive
 from supertokens_events.ledger import Reason
 from supertokens_events.log import get_logger
 from supertokens_events.outbox.contract import OutboxError, OutboxUnavailable
-from supertokens_events.outbox.forks import while_alive
 from supertokens_events.outbox.mounts import network_file_system
 from supertokens_events.outbox.sqlite.aside import (
     COMPANIONS,
