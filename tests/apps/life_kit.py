@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import os
 import re
+import signal
 import subprocess
 import sys
 import threading
 import time
 from collections import Counter
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -25,7 +27,7 @@ PATIENCE = 30.0  # seconds that a busy machine may take for what must come
 CONFIGURATION = """
 [outbox]
 url = "{url}"
-append_timeout = "20s"
+append_timeout = "{append_timeout}"
 
 [sinks.hook]
 type = "webhook"
@@ -79,13 +81,13 @@ class Started:
 
     def close(self) -> None:
         """It and all that it has started are gone, however the test went."""
-        with_children = f"-{os.getpgid(self.pid)}" if self.process.poll() is None else None
-        if with_children is not None:
-            os.killpg(self.pid, 9)
+        with suppress(ProcessLookupError):
+            os.killpg(self.pid, signal.SIGKILL)
         self.process.wait()
         self._reader.join()
-        assert self.process.stdout is not None
-        self.process.stdout.close()
+        for stream in (self.process.stdin, self.process.stdout):
+            if stream is not None:
+                stream.close()
 
 
 def wait_for(what: Callable[[], Any], process: Started | None = None) -> Any:
@@ -105,8 +107,14 @@ class Life:
         self.hook = hook
         self._core = core
         self._started: list[Started] = []
-        (folder / "supertokens-events.toml").write_text(CONFIGURATION.format(url=url, hook=hook.url))
+        self._url = url
+        self.configure()
         self.events = Events.from_toml(folder / "supertokens-events.toml")
+
+    def configure(self, append_timeout: str = "20s") -> None:
+        """Write the configuration; a machine is busy, so by default every event has all the time to be stored."""
+        text = CONFIGURATION.format(url=self._url, hook=self.hook.url, append_timeout=append_timeout)
+        (self.folder / "supertokens-events.toml").write_text(text)
 
     def start(self, *arguments: object, **environment: str) -> Started:
         """``python arguments…`` in this folder, in a process group of its own, with the tests' modules in reach."""
@@ -115,6 +123,7 @@ class Life:
             [sys.executable, "-W", "ignore::DeprecationWarning", *map(str, arguments)],
             cwd=self.folder,
             env={**os.environ, "PYTHONPATH": paths, "PYTHONUNBUFFERED": "1", "LIFE_CORE": self._core, **environment},
+            stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,

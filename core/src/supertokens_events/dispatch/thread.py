@@ -13,6 +13,7 @@ from functools import partial
 import anyio
 
 from supertokens_events.dispatch.dispatcher import Dispatcher
+from supertokens_events.dispatch.pool import DaemonThreads
 from supertokens_events.forks import while_alive
 from supertokens_events.log import describe_exception, get_logger
 
@@ -74,9 +75,11 @@ class _Run:
             self._begun.set()
 
     async def _deliver(self) -> None:
+        loop = asyncio.get_running_loop()
+        loop.set_default_executor(DaemonThreads())
         dispatcher = self._make()
         with self._lock:
-            self._running = asyncio.get_running_loop(), dispatcher
+            self._running = loop, dispatcher
         self._begun.set()
         for method in self._asked:
             method(dispatcher)
