@@ -21,7 +21,7 @@ queue = Path("queue").absolute()
 queue.mkdir(exist_ok=True)
 celery = Celery("life", broker="filesystem://")
 celery.conf.update(
-    broker_transport_options={"data_folder_in": str(queue), "data_folder_out": str(queue)},
+    broker_transport_options={"data_folder_in": str(queue), "data_folder_out": str(queue), "polling_interval": 0.05},
     worker_prefetch_multiplier=1,
     task_ignore_result=True,
     broker_connection_retry_on_startup=True,

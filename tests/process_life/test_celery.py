@@ -8,13 +8,15 @@ import pytest
 
 from apps.life_kit import wait_for
 
-CHILDREN, TASKS = 2, 8
+CHILDREN, TASKS = 2, 6
 
 
 SEND = f"from apps.life_celery import pay\nfor number in range({TASKS}): pay.delay(number)"
 
 
-@pytest.mark.parametrize("at_import", ["start", "nothing"])
+@pytest.mark.parametrize(
+    ("life_on_each", "at_import"), [("sqlite", "start"), ("postgres", "nothing")], indirect=["life_on_each"]
+)
 def test_tasks(life_on_each, at_import):
     """What tasks emit in the children is stored and delivered, each event once, also when the parent has started the dispatcher
     as it loaded the app. A child begins without a thread of the parent's and without its outbox. SIGTERM ends it all cleanly.

@@ -13,7 +13,14 @@ from supertokens_events.outbox import DeliveryState
 FORKED = ["fork", "atexit", "_exit"]
 
 
-@pytest.mark.parametrize("how", [*FORKED, "spawn", "forkserver"])
+@pytest.mark.parametrize(
+    ("life_on_each", "how"),
+    [
+        *(("sqlite", how) for how in [*FORKED, "spawn", "forkserver"]),
+        *(("postgres", how) for how in ["fork", "_exit", "spawn"]),
+    ],
+    indirect=["life_on_each"],
+)
 def test_children(life_on_each, how):
     """Whatever the children are made by and however they end, all that they and their parent emit is stored, and delivered at
     the latest by the next process, but for what a child that ended without a word holds until its lease ends. No thread of the

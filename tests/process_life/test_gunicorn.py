@@ -46,7 +46,11 @@ def by_user(events):
     return types
 
 
-@pytest.mark.parametrize("at_import", BACKGROUND)
+@pytest.mark.parametrize(
+    ("life_on_each", "at_import"),
+    [("sqlite", "start"), ("sqlite", "emit"), ("sqlite", "nothing"), ("postgres", "start")],
+    indirect=["life_on_each"],
+)
 def test_workers(life_on_each, at_import):
     """Sign-ups through every worker are stored and delivered, each event once; SIGTERM ends it all cleanly."""
     life = life_on_each
