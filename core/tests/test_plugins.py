@@ -182,6 +182,7 @@ class TestObjects:
             """Somebody accepted an invitation."""
 
             event_type = "app.invitation.accepted"
+            example = {}
 
         class App:
             @hookimpl

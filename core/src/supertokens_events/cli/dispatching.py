@@ -64,8 +64,6 @@ class _Run:
     ) -> None:
         """Stop claiming, and set a deadline."""
         await asked.wait()
-        assert self.ending.signal is not None
-        log.info("Stopping: what is in flight may finish.", signal=self.ending.signal.name, seconds=_GRACE)
         dispatcher.stop(_GRACE)
         all_of_it.deadline = anyio.current_time() + _GRACE
 
@@ -80,6 +78,9 @@ class _Run:
         with contextlib.suppress(FutureTimeoutError, RuntimeError):  # it has not begun; the loop has just ended
             _, loop, asked = self._running.result(_GRACE)
             loop.call_soon_threadsafe(asked.set)
+        # Here, for the event loop may be blocked.
+        assert self.ending.signal is not None
+        log.info("Stopping: what is in flight may finish.", signal=self.ending.signal.name, seconds=_GRACE)
 
     def _give_up(self) -> None:
         unfinished = self._running.result()[0].unfinished if self._running.done() else []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import queue
 import signal
@@ -27,6 +28,7 @@ class Ending:
 
     def __init__(self, stop: Callable[[], None], last_words: Callable[[], None], *, limit: float) -> None:
         self.signal: signal.Signals | None = None
+        self._before = itertools.count()  # signals
         self._stop = stop
         self._last_words = last_words
         self._limit = limit
@@ -53,9 +55,10 @@ class Ending:
             signal.signal(signum, handler)
 
     def _came(self, signum: int, _frame: FrameType | None) -> None:
-        if self.signal is not None:
+        if next(self._before):  # at once: another signal may come in the middle of this
             signal.signal(signum, signal.SIG_DFL)
             signal.raise_signal(signum)
+            return
         self.signal = signal.Signals(signum)
         self._told.put(True)
 
