@@ -372,7 +372,7 @@ def test_a_sink_that_blocks_does_not_keep_it_alive(place, blocked):
 
 
 def test_a_second_signal_ends_a_blocked_process(place):
-    """Even while a sink blocks the event loop, a second signal ends the process at once."""
+    """Even while a sink blocks the event loop, another signal ends the process at once."""
     place.file.write_text(place.file.read_text().replace('first.jsonl"', 'first.jsonl"\nblock = "the event loop"'))
     place.run("send", "user.created")
 
@@ -380,9 +380,12 @@ def test_a_second_signal_ends_a_blocked_process(place):
     until(process, "box: blocking")
     process.send_signal(signal.SIGTERM)
     until(process, "Stopping")
-    process.send_signal(signal.SIGINT)
+    deadline = time.monotonic() + 5
+    while process.poll() is None and time.monotonic() < deadline:
+        process.send_signal(signal.SIGINT)  # again: Python may miss one that comes just as it begins to wait for a lock
+        time.sleep(0.1)
 
-    assert process.wait(timeout=5) == -signal.SIGINT
+    assert process.wait(timeout=1) == -signal.SIGINT
 
 
 @pytest.mark.parametrize("arguments", [[], ["--until-empty"]])
