@@ -27,7 +27,9 @@ class AiohttpTransport(httpx.AsyncBaseTransport):
 
     def __init__(self, session: Callable[[], aiohttp.ClientSession], *, proxy: Proxy | None = None) -> None:
         self._make_session = session
-        self._proxy: dict[str, Any] = {} if proxy is None else {"proxy": URL(str(proxy.url)), "proxy_headers": proxy.headers}
+        self._proxy: dict[str, Any] = (
+            {} if proxy is None else {"proxy": URL(str(proxy.url)), "proxy_headers": proxy.headers}
+        )
         self._session: aiohttp.ClientSession | None = None
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
