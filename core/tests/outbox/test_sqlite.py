@@ -915,10 +915,10 @@ class TestDamage:
         for file in path.parent.glob("events.db*"):
             file.unlink()
 
-        assert other.append([entry()]) == [1]
+        assert other.append([entry()]) == [3]
         with ours._file.transaction(), pytest.raises(OutboxUnavailable, match="another process has had it locked"):
             other.append([entry()])
-        assert ours.append([entry()]) == [2]
+        assert ours.append([entry()]) == [4]
 
     @pytest.mark.parametrize("away", ["deleted", "moved", "replaced"])
     def test_told(self, make, path, tmp_path, away, logged):
@@ -940,7 +940,7 @@ class TestDamage:
 
         assert logged().count("The outbox's file was moved, deleted or replaced while it was in use.") == 2
         assert [(count.reason, count.count) for count in ours.ledger()] == [("outbox_moved", 2)]
-        assert sequences(ours) == [1, 2, 3, 4]
+        assert sequences(ours) == [2, 3, 4, 5]
 
     def test_told_when_it_can_be_used_again(self, make, tmp_path, logged):
         """A whole folder that is gone is told once, however often the outbox is tried, and counted when it is back."""
@@ -954,7 +954,7 @@ class TestDamage:
             with pytest.raises(OutboxUnavailable, match="cannot be written: No such file"):
                 outbox.append([entry()])
         folder.mkdir()
-        assert outbox.append([entry()]) == [1]
+        assert outbox.append([entry()]) == [2]
 
         assert logged().count("moved, deleted or replaced") == 1
         assert [count.reason for count in outbox.ledger()] == ["outbox_moved"]
@@ -980,7 +980,7 @@ class TestDamage:
         outbox.close()
         path.unlink()
 
-        assert outbox.append([entry()]) == [1]
+        assert outbox.append([entry()]) == [2]
         assert outbox.ledger() == []
         assert logged() == ""
 
@@ -990,7 +990,7 @@ class TestDamage:
         ours.append([entry(), entry()])
         path.rename(path.with_name("moved.db"))
 
-        assert ours.append([entry()]) == [1]
+        assert ours.append([entry()]) == [3]
 
         (wal,) = path.parent.glob("events.db.moved-*-wal")
         wal.rename(path.with_name("moved.db-wal"))

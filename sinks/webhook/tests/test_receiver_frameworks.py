@@ -20,6 +20,7 @@ from django.core.asgi import get_asgi_application
 from django.core.wsgi import get_wsgi_application
 from django.http import HttpResponse
 from django.urls import path
+from django.utils.functional import empty
 from fastapi import Depends, FastAPI, Response
 from flask import Flask
 from flask import request as flask_request
@@ -82,12 +83,21 @@ def flask_app_that_has_read(received):
     return app
 
 
+@pytest.fixture(autouse=True)
+def own_django():
+    """Settings of these tests' own: Django has one object of them for all apps of a process."""
+    others, settings._wrapped = settings._wrapped, empty
+    middleware = ["django.middleware.csrf.CsrfViewMiddleware"]
+    settings.configure(
+        SECRET_KEY="x", ALLOWED_HOSTS=["*"], ROOT_URLCONF=URLS, MIDDLEWARE=middleware, LOGGING_CONFIG=None
+    )
+    django.setup()
+    yield
+    settings._wrapped = others
+    django.urls.clear_url_caches()
+
+
 def django_app(received, get_application, make_view):
-    """One Django per process: its URLs are a function of the test's own."""
-    if not settings.configured:
-        middleware = ["django.middleware.csrf.CsrfViewMiddleware"]
-        settings.configure(SECRET_KEY="x", ALLOWED_HOSTS=["*"], ROOT_URLCONF=URLS, MIDDLEWARE=middleware)
-        django.setup()
     URLS.urlpatterns = [path("hooks/<name>", verified_django(webhook, max_body=MAX_BODY)(make_view(received)))]
     django.urls.clear_url_caches()
     return get_application()
