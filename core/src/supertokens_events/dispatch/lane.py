@@ -7,25 +7,26 @@ itself.
 from __future__ import annotations
 
 import contextlib
-import json
 import math
 from collections import deque
-from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import Any
 
 import anyio
 from anyio.abc import TaskGroup
 
+from supertokens_events.dispatch.batches import batches_of
 from supertokens_events.dispatch.breaker import Breaker
 from supertokens_events.dispatch.disabling import heeds
 from supertokens_events.dispatch.line import Line, is_stop
+from supertokens_events.dispatch.outcomes import BrokenContract, checked
 from supertokens_events.dispatch.rate import RateLimit
 from supertokens_events.dispatch.settlement import give_up, kept, settle
 from supertokens_events.dispatch.settler import Settler
 from supertokens_events.ledger import Reason
 from supertokens_events.log import describe_exception, get_logger
 from supertokens_events.outbox import Claim, DeliveryState, Look, OutboxError, Settlement
-from supertokens_events.sink import BatchPolicy, Delivered, Outcome, Rejected, Retry, Sink
+from supertokens_events.sink import Outcome, Retry, Sink
 
 __all__ = ["Lane"]
 
@@ -39,10 +40,6 @@ _MOST_AHEAD = 100  # deliveries at most, were the sink ever so quick
 _SMOOTH = 0.2  # of the latest call in what is known of how long a call takes
 _UNSETTLED = 4  # times its concurrency: outcomes that a lane lets wait for a slow outbox
 _OVERDUE = 100  # deliveries given up in one transaction
-
-
-class _BrokenContract(Exception):
-    """A sink returned something else than outcomes. The text says what is expected and tells nothing of what came."""
 
 
 class Lane:
@@ -218,7 +215,7 @@ class Lane:
             self._line.outbox.take_probe, self.sink.name, self._lease
         ):
             return math.inf
-        batches = list(_batches(await self._claim(1), self.sink.batch))
+        batches = list(batches_of(await self._claim(1), self.sink.batch))
         await self._give_back([claim for batch in batches[1:] for claim in batch])
         if not batches:
             return math.inf
@@ -251,9 +248,10 @@ class Lane:
 
     async def _start(self, calls: TaskGroup, claims: Sequence[Claim], free: int) -> None:
         """Start a call for each batch; what needs more calls than there are goes back."""
-        batches = list(_batches(claims, self.sink.batch))
+        batches = list(batches_of(claims, self.sink.batch))
         self._rate.take(len(batches[:free]))
-        self._ahead.extend((batch, anyio.current_time()) for batch in batches[:free])
+        now = anyio.current_time()
+        self._ahead.extend((batch, now) for batch in batches[:free])
         for _ in range(min(self.sink.concurrency - self._calls, len(self._ahead))):
             self._calls += 1
             calls.start_soon(self._call)
@@ -328,8 +326,8 @@ class Lane:
         cancelled, but for ``limit``, the claims go back.
         """
         try:
-            return _checked(await self.sink.deliver([claim.delivery for claim in claims]), len(claims))
-        except _BrokenContract as error:
+            return checked(await self.sink.deliver([claim.delivery for claim in claims]), len(claims))
+        except BrokenContract as error:
             reason = str(error)
         except BaseException as error:
             if limit.cancel_called and isinstance(error, anyio.get_cancelled_exc_class()):
@@ -463,36 +461,3 @@ def _why(error: Exception) -> str:
 
 def _first_failure(outcomes: Sequence[Outcome]) -> Retry:
     return next(outcome for outcome in outcomes if isinstance(outcome, Retry))
-
-
-def _checked(outcomes: Any, count: int) -> Sequence[Outcome]:
-    """``outcomes``, when they are what :meth:`Sink.deliver` promises, so that they can be written down."""
-    if not isinstance(outcomes, Sequence) or len(outcomes) != count:
-        raise _BrokenContract(f"deliver() must return one outcome for each delivery, here a list of {count}")
-    for outcome in outcomes:
-        if not isinstance(outcome, Delivered | Retry | Rejected):
-            raise _BrokenContract("an outcome is a Delivered, a Retry or a Rejected")
-        if isinstance(outcome, Retry) and not isinstance(outcome.after, int | float | None):
-            raise _BrokenContract("Retry.after is a number of seconds, or None")
-        try:
-            json.dumps(dict(outcome.detail), default=str)
-        except (TypeError, ValueError):
-            raise _BrokenContract("the detail of an outcome is a mapping of text to JSON values") from None
-    return outcomes
-
-
-def _batches(claims: Sequence[Claim], policy: BatchPolicy | None) -> Iterator[Sequence[Claim]]:
-    """The claims in the calls that the sink's policy allows, in order; one that is too large for any call goes alone."""
-    if policy is None:
-        policy = BatchPolicy(size=1)
-    batch: list[Claim] = []
-    room = policy.max_bytes
-    for claim in claims:
-        size = len(claim.delivery.body)
-        if batch and (len(batch) >= policy.size or (room is not None and size > room)):
-            yield batch
-            batch, room = [], policy.max_bytes
-        batch.append(claim)
-        room = None if room is None else room - size
-    if batch:
-        yield batch
