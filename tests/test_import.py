@@ -39,6 +39,7 @@ def test_importing_loads_little():
         "fastapi",
         "flask",
         "httpx",
+        "httpx_aiohttp",
         "requests",
         "rich",
         "supertokens_python",

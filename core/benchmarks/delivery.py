@@ -38,6 +38,7 @@ from supertokens_events_webhook.signing import key_from, signature_header
 
 HERE = Path(__file__).parent
 CONCURRENCY = 10
+LOOPBACK = [ip_network("127.0.0.0/8")]
 Figures = dict[str, float]
 
 
@@ -100,8 +101,8 @@ def transport(url: str, count: int) -> Figures:
 
 async def _send(url: str, count: int) -> None:
     key = key_from("whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw")
-    http = open_transport(Guard([ip_network("127.0.0.0/8")]), connections=CONCURRENCY)
     body = sample_event(data={"filling": "x" * 600}).to_bytes()
+    http = open_transport(Guard(LOOPBACK), connections=CONCURRENCY)
     address = httpx.URL(url)
     waiting = iter(range(count))
 

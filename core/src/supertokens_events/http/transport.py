@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import socket
 import ssl
-from collections.abc import Sequence
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import aclosing
 from functools import lru_cache
 from typing import cast
 
@@ -40,8 +41,7 @@ def open_transport(
     unpacks nothing, and runs on asyncio.
     """
     import aiohttp
-
-    from supertokens_events.http.aiohttp_transport import AiohttpTransport
+    from httpx_aiohttp import AiohttpTransport
 
     trust = tls or _trust()
 
@@ -55,8 +55,10 @@ def open_transport(
             auto_decompress=False,
         )
 
-    transport = AiohttpTransport(session, proxy=proxy)
-    return transport if proxy is None else ThroughProxy(transport, guard, proxy)
+    if proxy is None:
+        return AiohttpTransport(verify=trust, client=session)
+    inner = AiohttpTransport(verify=trust, client=session, proxy=httpx.Proxy(proxy.url, headers=proxy.headers))
+    return ThroughProxy(inner, guard, proxy)
 
 
 async def send(transport: httpx.AsyncBaseTransport, request: httpx.Request, *, within: float) -> Answer | Retry:
@@ -80,10 +82,11 @@ async def send(transport: httpx.AsyncBaseTransport, request: httpx.Request, *, w
 async def _read(response: httpx.Response, body: bytearray) -> None:
     stream = cast("httpx.AsyncByteStream", response.stream)
     try:
-        async for chunk in stream:
-            body += chunk[: MAX_BODY - len(body)]
-            if len(body) == MAX_BODY:
-                break
+        async with aclosing(cast("AsyncGenerator[bytes, None]", aiter(stream))) as chunks:
+            async for chunk in chunks:
+                body += chunk[: MAX_BODY - len(body)]
+                if len(body) == MAX_BODY:
+                    break
     finally:
         await stream.aclose()  # what was not read goes with its connection
 
