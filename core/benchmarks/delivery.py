@@ -3,9 +3,9 @@
 ``nox -s bench -- delivery [--json FILE] [--count 10000] [--rounds 5]``
 
 Every round plays every arm; receiver and sender are processes of their own. ``ours`` is one dispatcher over a SQLite outbox,
-everything included: claims, signatures, attempts written down. ``transport`` sends the same signed requests through the same
-HTTP transport and keeps nothing. ``dramatiq`` is two worker processes of five threads over a Redis without syncing.
-``latency`` is an app that stores an event and whose own thread delivers it.
+everything included: claims, signatures, attempts written down; ``asymmetric`` signs in ``v1a`` as well. ``transport`` sends
+the same signed requests through the same HTTP transport and keeps nothing. ``dramatiq`` is two worker processes of five
+threads over a Redis without syncing. ``latency`` is an app that stores an event and whose own thread delivers it.
 """
 
 from __future__ import annotations
@@ -80,15 +80,19 @@ def fill(url: str, count: int) -> None:
     outbox.close()
 
 
-def ours(url: str, count: int) -> Figures:
+def ours(url: str, count: int, *options: str) -> Figures:
     with tempfile.TemporaryDirectory() as folder:
         fill(sqlite(folder), count)
-        said = run(sys.executable, HERE / "_dispatch.py", sqlite(folder), url)
+        said = run(sys.executable, HERE / "_dispatch.py", sqlite(folder), url, *options)
         return {
             "events/s": rate(report(url), count),
             "CPU s per 10,000": said["cpu"] * 10_000 / count,
             "MiB": said["rss"],
         }
+
+
+def asymmetric(url: str, count: int) -> Figures:
+    return ours(url, count, "--asymmetric")
 
 
 def transport(url: str, count: int) -> Figures:
@@ -151,6 +155,7 @@ def latency(url: str, _count: int) -> Figures:
 
 ARMS: dict[str, Callable[[str, int], Figures]] = {
     "ours": ours,
+    "asymmetric": asymmetric,
     "transport": transport,
     "dramatiq": dramatiq,
     "latency": latency,
@@ -178,7 +183,7 @@ def main() -> None:
         print(f"round {number + 1} of {given.rounds}", file=sys.stderr)
     figures = {arm: {name: spread([one[arm][name] for one in rounds]) for name in rounds[0][arm]} for arm in given.arms}
     if {"ours", "transport", "dramatiq"} <= set(given.arms):
-        for other in ("transport", "dramatiq"):
+        for other in ("transport", "dramatiq", *({"asymmetric"} & set(given.arms))):
             shares = [one["ours"]["events/s"] / one[other]["events/s"] for one in rounds]
             figures[f"ours / {other}"] = {"ratio": spread(shares)}
     show(figures, given)
