@@ -7,7 +7,7 @@ import sys
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, closing, contextmanager
 
 import anyio
 import pytest
@@ -15,7 +15,7 @@ import pytest
 from supertokens_events import hookimpl
 from supertokens_events.dispatch import Dispatcher, DispatcherThread, dispatcher, lane, listeners
 from supertokens_events.ledger import Ledger, LedgerKey, Reason
-from supertokens_events.outbox import DeliveryState, Entry, NewDelivery, OutboxUnavailable, SqliteOutbox
+from supertokens_events.outbox import DeliveryState, Entry, NewDelivery, OutboxUnavailable, Settlement, SqliteOutbox
 from supertokens_events.retry import RetryPolicy
 from supertokens_events.sink import BatchPolicy, Delivered, Rejected, Retry
 from supertokens_events.testing import RecordingSink, sample_event
@@ -37,6 +37,24 @@ class Crm(RecordingSink):
 
     def __init__(self, name="crm"):
         super().__init__(name)
+
+
+class Slow(Crm):
+    """One that takes its time."""
+
+    async def deliver(self, deliveries):
+        await anyio.sleep(0.02)
+        return await super().deliver(deliveries)
+
+
+class Counting(SqliteOutbox):
+    """An outbox that counts how often a lane looks."""
+
+    looks = 0
+
+    def look(self, sink):
+        self.looks += 1
+        return super().look(sink)
 
 
 @pytest.fixture
@@ -99,6 +117,33 @@ def the_delivery(outbox, **which):
     return delivery
 
 
+class TestTime:
+    async def test_deadline(self, make_dispatcher, append, outbox, ledger):
+        """A call has the whole of its deadline, however long the outcome of the one before took to be written down."""
+        append(n=20)
+        sink = Slow()
+        sink.concurrency, sink.deadline = 1, 0.4
+
+        async with running(make_dispatcher(sink)):
+            await until(lambda: len(sink.deliveries) >= 2)
+            with closing(sqlite3.connect(outbox.path, isolation_level=None)) as other:
+                other.execute("BEGIN IMMEDIATE")
+                await anyio.sleep(1.0)  # longer than a call may take
+                other.execute("ROLLBACK")
+            await until(lambda: outbox.status()[0].done == 20)
+
+        assert len(sink.deliveries) == 20
+        assert [key.reason for key in ledger.take() if key.reason == Reason.SINK_FAILED] == []
+
+    async def test_rate(self, deliver, append):
+        """Delivering until nothing is due takes as long as the rate makes it take, and leaves nothing."""
+        append(n=6)
+        sink = Crm()
+        sink.rate = 20.0
+
+        assert await deliver(sink) == 6
+
+
 class TestOutcomes:
     async def test_delivered(self, deliver, append, outbox, clock):
         """What the place has is done; the attempt keeps what the sink said of it."""
@@ -147,23 +192,48 @@ class TestOutcomes:
 
     async def test_disabled_while_it_runs(self, make_dispatcher, append, outbox):
         """A running dispatcher stops and goes on by itself; of what was claimed ahead nothing is lost or sent."""
-        append(n=30)
+        append(n=200)
         sink = Crm()
-        sink.outcomes.extend([Rejected("410 Gone", disables=True)] * sink.concurrency)
+        sink.outcomes.extend([Delivered()] * 20 + [Rejected("410 Gone", disables=True)] * sink.concurrency)
         dispatcher = make_dispatcher(sink, poll_interval=0.01)
 
         async with running(dispatcher):
             await until(lambda: outbox.status()[0].dead)
             append(n=5)
             dispatcher.wake()
-            await until(lambda: outbox.status()[0].due + outbox.status()[0].dead == 35)
-            assert len(sink.deliveries) <= sink.concurrency
+            await until(lambda: outbox.status()[0].due + outbox.status()[0].dead + outbox.status()[0].done == 205)
+            assert len(sink.deliveries) <= 20 + sink.concurrency
             sink.outcomes.clear()
             outbox.enable("crm")
             await until(lambda: not outbox.status()[0].pending)
 
         (status,) = outbox.status()
-        assert status.done + status.dead == 35
+        assert status.done + status.dead == 205
+
+    async def test_disabled_behind_a_breaker(self, make_plugins, append, outbox, ledger):
+        """A sink whose place is away and that another dispatcher's answer disables is looked at now and then, not all the time;
+        one that delivers until nothing is due comes to an end.
+        """
+        append(n=3)
+        (claim,) = outbox.claim("crm", 1, 60.0)
+        sink = Crm()
+        sink.outcomes.extend([Retry("503", away=True)] * 100)
+        counting = Counting(outbox.path, clock=outbox._clock)
+        dispatcher = Dispatcher([sink], counting, make_plugins(), ledger, poll_interval=0.05)
+
+        async with running(dispatcher):
+            await until(outbox.breakers)
+            rejected = Settlement(claim, DeliveryState.DEAD, "rejected", 1, reason="410 Gone", disables=True)
+            outbox.settle([rejected])
+            dispatcher.wake()
+            await until(lambda: outbox.status()[0].disabled)
+            counting.looks = 0
+            await anyio.sleep(0.5)
+            assert counting.looks < 20
+
+        with anyio.fail_after(PATIENCE):
+            assert await Dispatcher([Crm()], counting, make_plugins(), ledger).run_until_empty() == 0
+        counting.close()
 
     async def test_retry(self, deliver, append, outbox, clock):
         """What did not work now is tried again when the schedule says, with the same bytes, as the next attempt."""

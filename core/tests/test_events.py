@@ -15,7 +15,7 @@ from supertokens_events.config import CONFIG_VARIABLE, ConfigurationError
 from supertokens_events.event import Actor
 from supertokens_events.outbox import DeliveryState, Retention
 from supertokens_events.plugins import DISABLE_VARIABLE
-from supertokens_events.sink import Delivered, Sink
+from supertokens_events.sink import Delivered, Retry, Sink
 
 # That a process with threads forks is part of what is tested.
 pytestmark = pytest.mark.filterwarnings("ignore:.*multi-threaded, use of fork:DeprecationWarning")
@@ -148,10 +148,11 @@ class TestLine:
 
     def test_nothing_before_the_first_event(self, make_events, tmp_path):
         """Making one touches neither the disk nor a thread."""
+        before = set(threading.enumerate())
         make_events()
 
         assert list(tmp_path.iterdir()) == []
-        assert [thread.name for thread in threading.enumerate() if "supertokens-events" in thread.name] == []
+        assert set(threading.enumerate()) <= before
 
 
 class TestEmit:
@@ -280,6 +281,50 @@ class TestSinks:
         assert events.outbox.counts()[0] == 1
         assert events.emit_sync("app.said").sequence == 2
         until(lambda: len(inbox.received) == 2)
+
+    def test_stop_with_a_last_word(self, make_events):
+        """A delivery that is given up while everything stops is told in an event, and that starts nothing anew."""
+        begun = threading.Event()
+
+        class Place(Sink):
+            async def deliver(self, deliveries):
+                begun.set()
+                await anyio.sleep(0.3)
+                return [Retry("500")] * len(deliveries)
+
+        class Failing(Place):
+            type = "failing"
+
+        class Plugin:
+            @hookimpl
+            def register_sink_types(self):
+                return [Failing]
+
+        before = set(threading.enumerate())
+        sinks = {
+            "crm": {"type": "failing", "events": ["app.*"], "retry": {"schedule": []}},
+            "oncall": {"type": "inbox", "events": ["delivery.*"]},
+        }
+        events = make_events(Plugin(), sinks=sinks)
+        events.emit_sync("app.said")
+        begun.wait(PATIENCE)
+
+        events.stop()
+
+        assert [event.type for event in events.outbox.events()] == ["app.said", "delivery.exhausted"]
+        assert not [thread for thread in set(threading.enumerate()) - before if "dispatch" in thread.name]
+
+    def test_without_a_thread(self, make_events):
+        """A process that delivers in its own way starts no second dispatcher, whatever the settings say."""
+        made = make_events()
+        before = set(threading.enumerate())
+        events = Events(made.settings, made.plugins, thread=False)
+
+        events.start()
+        events.emit_sync("app.said")
+        events.stop()
+
+        assert not [thread for thread in set(threading.enumerate()) - before if "dispatch" in thread.name]
 
     @pytest.mark.parametrize("timeout", [0.5, 2.0])
     def test_stop_in_time(self, make_events, timeout):

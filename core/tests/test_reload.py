@@ -267,9 +267,9 @@ class TestDispatching:
 
         file("crm", run="off", tables='[outbox]\nmax_size = "1GB"')
 
-        until(lambda: "[outbox] has changed; that needs a restart." in logged())
-        assert "[dispatcher] has changed; that needs a restart." in logged()
         until(lambda: "is applied" in logged())
+        assert "[outbox] has changed; that needs a restart." in logged()
+        assert "[dispatcher] has changed; that needs a restart." in logged()
         assert (events.settings.outbox.max_size, events.settings.dispatcher.run) == (None, "thread")
 
 

@@ -46,16 +46,18 @@ _STORING = 0.5  # of the time to stop: what the outbox may take before the dispa
 class Events:
     """The line, put together from a configuration: capture and ``emit`` at one end, the dispatcher at the other.
 
-    Making one touches neither the network nor the outbox; both begin with the first event.
+    Making one touches neither the network nor the outbox; both begin with the first event. ``thread=False``: it starts no
+    dispatcher by itself, whatever the settings say.
     """
 
-    def __init__(self, settings: Settings, plugins: Plugins) -> None:
+    def __init__(self, settings: Settings, plugins: Plugins, *, thread: bool = True) -> None:
         self.settings = settings
         self.plugins = plugins
         self.ledger = Ledger()
         self.outbox = _outbox(settings)
         self._reloader = Reloader(settings, plugins, self._apply)
-        self._thread = self._dispatcher_thread() if settings.dispatcher.run == "thread" else None
+        self._thread = self._dispatcher_thread() if thread and settings.dispatcher.run == "thread" else None
+        self._stopping = False
         plan = _plan(settings, plugins)
         self.emitter = Emitter(
             self.outbox,
@@ -191,11 +193,13 @@ class Events:
         twice.
         """
         deadline = time.monotonic() + timeout
+        self._stopping = True
         self.emitter.stop(timeout * _STORING if self._thread is not None else timeout)
         if self._thread is not None:
             self._thread.stop(max(0.0, deadline - time.monotonic()))
-            self.emitter.stop(max(0.0, deadline - time.monotonic()))  # what the dispatcher has counted
+            self.emitter.stop(max(0.0, deadline - time.monotonic()))  # what the dispatcher has counted, and told
         self.outbox.close()
+        self._stopping = False
 
     def replace_sinks(self, sinks: Mapping[str, Any]) -> None:
         """Have these sinks from now on, all of them and no others: the tables under ``sinks`` of a configuration. What is stored
@@ -255,7 +259,7 @@ class Events:
         return DispatcherThread(self.dispatcher)
 
     def _stored(self, _events: Sequence[Event]) -> None:
-        if self._thread is not None:
+        if self._thread is not None and not self._stopping:
             self._thread.wake()
 
 

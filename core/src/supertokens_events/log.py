@@ -8,6 +8,8 @@ from collections.abc import MutableMapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from supertokens_events.forks import no_fork
+
 if TYPE_CHECKING:
     import structlog
 
@@ -19,7 +21,7 @@ class Logger:
     the app's.
 
     structlog is imported with the first record that somebody wants: it brings rich along, a third of what
-    ``import supertokens_events`` may cost. Nothing is locked meanwhile: a child of a fork would wait for ever.
+    ``import supertokens_events`` may cost. A fork waits for that, or its child would wait for ever.
     """
 
     def __init__(self, name: str) -> None:
@@ -54,7 +56,8 @@ class Logger:
             self._wrapped.log(level, sentence, **fields)
 
     def _wrap(self) -> structlog.stdlib.BoundLogger:
-        import structlog
+        with no_fork():
+            import structlog
 
         wrapped: structlog.stdlib.BoundLogger = structlog.wrap_logger(
             self._logger, wrapper_class=structlog.stdlib.BoundLogger, processors=[_render]

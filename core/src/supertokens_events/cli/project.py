@@ -41,7 +41,8 @@ class Project:
 
     @contextmanager
     def events(self, settings: Settings | None = None) -> Iterator[Events]:
-        """The line of this configuration, or of changed ``settings``, stopped at the end. Its outbox is open.
+        """The line of this configuration, or of changed ``settings``, stopped at the end. Its outbox is open, and it starts no
+        dispatcher.
 
         Raises ``ConfigurationError`` if the outbox cannot be.
         """
@@ -49,7 +50,7 @@ class Project:
         from supertokens_events.events import Events
         from supertokens_events.outbox import OutboxError
 
-        events = Events(settings or self.settings, self.plugins)
+        events = Events(settings or self.settings, self.plugins, thread=False)
         try:
             events.outbox.open()
         except OutboxError as error:

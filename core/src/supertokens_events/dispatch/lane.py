@@ -1,7 +1,7 @@
 """One sink's lane: what is due is claimed, delivered, settled.
 
-A lane claims only what it can take at once, and a claim is a lease: a dispatcher that dies gives its deliveries back by
-itself.
+A lane claims what its calls can take at once, and of a quick sink what they can take within a moment after. A claim is a lease:
+a dispatcher that dies gives its deliveries back by itself.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ class Lane:
         self.sink = sink
         self._line = line
         self._settler = Settler(
-            line, sink.name, last_try=_LEASE_MARGIN - _TROUBLE_WAIT, pause=_TROUBLE_WAIT, settled=self._settled
+            line, sink.name, last_try=_LEASE_MARGIN / 2 - _TROUBLE_WAIT, pause=_TROUBLE_WAIT, settled=self._settled
         )
         self._breaker = Breaker()
         self._rate = RateLimit(sink.rate)
@@ -61,6 +61,7 @@ class Lane:
         self._call_takes = math.inf
         self._claimed = 0
         self._more = False  # worth a claim without a look: woken, or the last claim got all that it asked for
+        self._limited = False  # the rate alone is why nothing more may begin now
         self._blocked = False  # something was due and could not be claimed: perhaps it waits for one in flight
         self._emptying = False
         self._disabled = False  # its place wants no more, or has just said so
@@ -105,9 +106,12 @@ class Lane:
             while not self._stopping and await self._ready():
                 self._wake = anyio.Event()
                 if await self._turn(calls):
-                    if not self._calls and not self._settler.unsettled:
+                    if self._limited:
+                        await anyio.sleep(self._rate.wait)
+                    elif not self._calls and not self._settler.unsettled:
                         break
-                    await self._wake.wait()
+                    else:
+                        await self._wake.wait()
         return self._claimed - before
 
     async def close(self) -> None:
@@ -186,12 +190,16 @@ class Lane:
         if looked:
             look = await self._line.store(self._line.outbox.look, self.sink.name)
             self._disabled = look.disabled or (self._disabled and self._settler.unsettled > 0)
+            if look.disabled:
+                return math.inf
             if look.probe_in is not None or self._breaker.holds:
                 return await self._turn_while_held(look)
             if look.due_in is None or look.due_in > 0:
                 self._blocked = False
                 return math.inf if look.due_in is None else look.due_in
+        self._start_calls(calls)  # for what may lie ahead still, when a call has ended in trouble
         free = await self._room()
+        self._limited = self._rate.free < 1
         if not free:
             return self._rate.wait or math.inf
         claims = await self._claim(free)
@@ -234,7 +242,11 @@ class Lane:
         return int(max(0, min(self._at_once() - self._calls - len(self._ahead), self._rate.free)))
 
     def _at_once(self) -> int:
-        """How many calls are claimed for: those under way, and what comes right after them."""
+        """How many calls are claimed for: those under way, and what comes right after them. With a rate it is the rate that says
+        when a call may begin, so nothing is claimed ahead.
+        """
+        if self.sink.rate is not None:
+            return self.sink.concurrency
         soon = self.sink.concurrency * _AHEAD / max(self._call_takes, _AHEAD / _MOST_AHEAD)
         return self.sink.concurrency + int(min(soon, _MOST_AHEAD // self._size))
 
@@ -252,10 +264,13 @@ class Lane:
         self._rate.take(len(batches[:free]))
         now = anyio.current_time()
         self._ahead.extend((batch, now) for batch in batches[:free])
+        self._start_calls(calls)
+        await self._give_back([claim for batch in batches[free:] for claim in batch])
+
+    def _start_calls(self, calls: TaskGroup) -> None:
         for _ in range(min(self.sink.concurrency - self._calls, len(self._ahead))):
             self._calls += 1
             calls.start_soon(self._call)
-        await self._give_back([claim for batch in batches[free:] for claim in batch])
 
     async def _give_back(self, claims: Sequence[Claim]) -> None:
         if claims:
@@ -285,20 +300,22 @@ class Lane:
         the rest of the lane.
         """
         claims: Sequence[Claim] = ()
-        began = anyio.current_time()
+        began = 0.0
         with anyio.CancelScope() as limit:
-            while not limit.cancel_called and (claims := await self._next(began)):
+            while not limit.cancel_called and (claims := await self._next()):
+                began = anyio.current_time()
                 limit.deadline = began + self.sink.deadline
                 outcomes = await self._outcomes(claims, limit)
                 limit.deadline = math.inf
-                began = await self._called(claims, outcomes, began)
+                await self._called(claims, outcomes, began)
         if limit.cancelled_caught:
             await self._called(claims, self._too_late(claims), began)
 
-    async def _next(self, now: float) -> Sequence[Claim]:
+    async def _next(self) -> Sequence[Claim]:
         """What was claimed ahead. It goes back when it has waited so long that its lease could end during the call, when
         nothing but a probe may go out or nothing at all, and when we are to stop.
         """
+        now = anyio.current_time()
         stale: list[Claim] = []
         next_ones: Sequence[Claim] = ()
         while self._ahead and not next_ones:
@@ -308,18 +325,17 @@ class Lane:
                 next_ones = claims
             else:
                 stale += claims
-        await self._give_back(stale)
+        with contextlib.suppress(OutboxError):  # then their leases end
+            await self._give_back(stale)
         return next_ones
 
-    async def _called(self, claims: Sequence[Claim], outcomes: Sequence[Outcome], began: float) -> float:
-        """Go by what a call came to; returns when it ended."""
-        ended = anyio.current_time()
-        took = ended - began
+    async def _called(self, claims: Sequence[Claim], outcomes: Sequence[Outcome], began: float) -> None:
+        """Go by what a call came to, which ends now."""
+        took = anyio.current_time() - began
         self._call_takes = (
             took if math.isinf(self._call_takes) else self._call_takes + _SMOOTH * (took - self._call_takes)
         )
         await self._came_to(claims, outcomes, began, took)
-        return ended
 
     async def _outcomes(self, claims: Sequence[Claim], limit: anyio.CancelScope) -> Sequence[Outcome]:
         """What the sink says; an exception or a wrong answer of its own becomes a :class:`Retry` for each. When we are
@@ -451,7 +467,7 @@ class Lane:
     async def _give_up_overdue(self, reason: str) -> None:
         """What has waited for as long as a place is given waits no more, even if nothing but probes went out."""
         overdue = self._line.outbox.claim_overdue, self.sink.name, _OVERDUE, self._lease, self.sink.retry.patience
-        while claims := await self._line.store(*overdue):
+        while not self._stopping and (claims := await self._line.store(*overdue)):
             await self._settler.add([give_up(claim, reason) for claim in claims])
 
 

@@ -81,7 +81,10 @@ class Settler:
             )
             return
         await self._line.save_ledger()
-        self._line.tell(batch)
+        try:
+            self._line.tell(batch)
+        except Exception as error:  # a bug of ours must not end the lane
+            log.error("What became of deliveries could not be told.", sink=self._sink, error=describe_exception(error))
 
     async def _store(self, settlements: Sequence[Settlement]) -> None:
         last_try = anyio.current_time() + self._last_try

@@ -31,7 +31,7 @@ def disable(connection: Connection, settlements: Sequence[Settlement]) -> None:
 
 def enable(connection: Connection, sink: str) -> Disabled | None:
     """Enable it; what is over, if it was disabled. Schedules go on where they stood."""
-    with connection.transaction():
+    with connection.at_leisure():
         row = connection.execute(_ENABLE.encode(), {"sink": sink}).fetchone()
         if row is None:
             return None

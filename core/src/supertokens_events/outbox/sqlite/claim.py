@@ -5,6 +5,8 @@ from __future__ import annotations
 import sqlite3
 from typing import NamedTuple
 
+from supertokens_events.outbox.sqlite.rows import places
+
 __all__ = ["BLOCKED", "Turns", "hold"]
 
 BLOCKED = 9e15
@@ -131,7 +133,8 @@ def hold(connection: sqlite3.Connection, ids: list[int], until: float) -> None:
     """Claim them: whoever held them before does no longer."""
     if not ids:
         return  # a list without an element would have SQLite read the whole table
+    text, values = places(ids)
     connection.execute(
-        f"UPDATE delivery SET due_at = ?, held_until = ?, fence = fence + 1 WHERE id IN ({', '.join('?' * len(ids))})",
-        (until, until, *ids),
+        f"UPDATE delivery SET due_at = ?, held_until = ?, fence = fence + 1 WHERE id IN ({text})",
+        (until, until, *values),
     )

@@ -54,8 +54,6 @@ _LOCK_POLL = 0.01  # seconds
 _CHECK = 0.2  # seconds that the check of a file may take
 _CHECK_STEPS = 10_000  # of SQLite's, between two looks at the time
 
-_STATEMENTS = 512  # kept prepared: one for each number of rows that is written at once
-
 
 class _Process:
     """What one process holds: its connection and its locks."""
@@ -296,7 +294,6 @@ class SqliteFile:
             timeout=self._busy_timeout,
             isolation_level=None,
             check_same_thread=False,
-            cached_statements=_STATEMENTS,
         )
         connection.row_factory = sqlite3.Row
         return connection

@@ -10,15 +10,15 @@ from typing import Any
 from supertokens_events.event import iso_timestamp, with_sequence
 from supertokens_events.outbox.contract import Claim, DeliveryState, Entry, Settlement
 from supertokens_events.outbox.sqlite.claim import BLOCKED
+from supertokens_events.outbox.sqlite.rows import in_parts, places, rows_of
 from supertokens_events.sink import Delivery
 
 __all__ = ["claims_of", "insert", "settle"]
 
-_AT_ONCE = 500  # rows in one statement
 
 _INSERT_EVENT = """
 INSERT INTO event (sequence, id, type, timestamp, tenant_id, user_id, correlation_id, stored_at, payload)
-VALUES {} ON CONFLICT (id) DO NOTHING
+SELECT * FROM (VALUES {}) WHERE column1 IS NOT NULL ON CONFLICT (id) DO NOTHING
 """
 # One that waits for an earlier one of its key is put where no claim meets it.
 _INSERT_DELIVERY = f"""
@@ -29,7 +29,8 @@ SELECT :sequence, :sink, :state, CASE
     THEN {BLOCKED!r} ELSE :now END, :reason, :tenant, :key, :now
 """
 _PLAIN_DELIVERY = """
-INSERT INTO delivery (sequence, sink, state, due_at, reason, tenant, since) VALUES {}
+INSERT INTO delivery (sequence, sink, state, due_at, reason, tenant, since)
+SELECT * FROM (VALUES {}) WHERE column1 IS NOT NULL
 """
 _CLAIMED = """
 SELECT delivery.id, fence, used, sink, event.id AS event_id, type, sequence, tenant_id, user_id, payload, first_at,
@@ -108,13 +109,11 @@ def _insert_deliveries(connection: sqlite3.Connection, entries: Iterable[tuple[E
 
 
 def _insert_rows(connection: sqlite3.Connection, statement: str, rows: Sequence[Sequence[Any]]) -> int:
-    """In few statements, as :func:`_settle`; how many rows were new."""
+    """How many of them were new."""
     inserted = 0
-    for begin in range(0, len(rows), _AT_ONCE):
-        some = rows[begin : begin + _AT_ONCE]
-        row = f"({_places(len(some[0]))})"
-        values = [value for one in some for value in one]
-        inserted += connection.execute(statement.format(", ".join([row] * len(some))), values).rowcount
+    for part in in_parts(rows):
+        text, values = rows_of(part)
+        inserted += connection.execute(statement.format(text), values).rowcount
     return inserted
 
 
@@ -129,7 +128,8 @@ def claims_of(connection: sqlite3.Connection, ids: Sequence[int], now: float) ->
     """What was just claimed. A delivery whose event was erased becomes dead instead."""
     if not ids:
         return []
-    found = {row["id"]: row for row in connection.execute(_CLAIMED.format(_places(len(ids))), ids)}
+    text, values = places(ids)
+    found = {row["id"]: row for row in connection.execute(_CLAIMED.format(text), values)}
     rows = [found[id_] for id_ in ids]
     erased = [(row["id"],) for row in rows if row["payload"] is None]
     connection.executemany(
@@ -155,16 +155,12 @@ def _claim(row: sqlite3.Row, now: float) -> Claim:
 
 def settle(connection: sqlite3.Connection, settlements: Sequence[Settlement], now: float) -> int:
     """Write down outcomes; returns how many claims were still held."""
-    return sum(
-        _settle(connection, settlements[begin : begin + _AT_ONCE], now)
-        for begin in range(0, len(settlements), _AT_ONCE)
-    )
+    return sum(_settle(connection, part, now) for part in in_parts(settlements))
 
 
 def _settle(connection: sqlite3.Connection, settlements: Sequence[Settlement], now: float) -> int:
-    """In few statements: Python gives up its lock for each, and a busy event loop does not give it back at once."""
-    outcomes = _OUTCOMES.format(", ".join(["(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"] * len(settlements)))
-    values = [value for settlement in settlements for value in _outcome_row(settlement, now)]
+    text, values = rows_of([_outcome_row(settlement, now) for settlement in settlements])
+    outcomes = _OUTCOMES.format(text)
     connection.execute(outcomes + _ATTEMPTS, values)
     connection.execute(outcomes + _SETTLE, values)
     (held,) = connection.execute("SELECT changes()").fetchone()
@@ -195,8 +191,3 @@ def _keep_latest(connection: sqlite3.Connection, settlements: Sequence[Settlemen
 
 def _started_last(settlement: Settlement) -> float:
     return -settlement.duration
-
-
-def _places(count: int) -> str:
-    """That many parameters of a list."""
-    return ", ".join("?" * count)

@@ -45,9 +45,10 @@ def rotate(project: Project, *, sink: str, keep: timedelta, asymmetric: bool) ->
     table = tomllib.loads(Path(project.settings.file).read_text(encoding="utf-8"))["sinks"][sink]
     written = table["secret"] if isinstance(table["secret"], list) else [table["secret"]]
     until = datetime.now(UTC).replace(microsecond=0) + keep
-    kinds = [entry.key.get_secret_value().partition("_")[0] for entry in config.settings.secret]  # type: ignore[union-attr]
-    key, public = _new_key(asymmetric=asymmetric or kinds[0] == "whsk")
-    click.echo("\n".join([*_new(sink, key, _variable(written)), *_kept(written, until), *_told(public, until)]))
+    keys = config.settings.secret  # type: ignore[union-attr]
+    ends = [entry.until for entry in keys]
+    key, public = _new_key(asymmetric=asymmetric or keys[0].key.get_secret_value().startswith("whsk_"))
+    click.echo("\n".join([*_new(sink, key, _variable(written)), *_kept(written, ends, until), *_told(public, until)]))
 
 
 def _webhook(project: Project, name: str) -> SinkConfig:
@@ -95,15 +96,14 @@ def _new(sink: str, key: str, variable: str | None) -> Iterator[str]:
     yield f"    {{ env = {json.dumps(variable)} }}," if variable is not None else f"    {json.dumps(key)},"
 
 
-def _kept(written: Sequence[Any], until: datetime) -> Iterator[str]:
+def _kept(written: Sequence[Any], ends: Sequence[datetime | None], until: datetime) -> Iterator[str]:
     """The old keys but those that have ended. One that had an end keeps it, if that is earlier."""
-    for entry in written:
-        ends = entry.get("until") if isinstance(entry, Mapping) else None
-        if ends is not None and ends <= datetime.now(UTC):
+    for entry, end in zip(written, ends, strict=True):
+        if end is not None and end <= datetime.now(UTC):
             continue
         reference = ", ".join(f"{name} = {json.dumps(value)}" for name, value in _reference(entry).items())
         old, comment = (f"{{ {reference} }}", "") if reference else ('"…"', "  # … is the key that stands there now")
-        yield f"    {{ key = {old}, until = {_in_toml(min(ends or until, until))} }},{comment}"
+        yield f"    {{ key = {old}, until = {_in_toml(min(end or until, until))} }},{comment}"
     yield "]"
 
 
