@@ -296,8 +296,8 @@ class Lane:
             self._go_on()
 
     async def _call_in_time(self) -> None:
-        """Calls up to the first that outlasts the sink's deadline. They share one scope: a scope for each costs more than all
-        the rest of the lane.
+        """Calls up to the first that outlasts the sink's deadline. They share one scope: to enter and leave one for each was
+        a good part of what a lane cost.
         """
         claims: Sequence[Claim] = ()
         began = 0.0
