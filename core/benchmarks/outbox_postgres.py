@@ -2,15 +2,13 @@
 
     python core/benchmarks/outbox_postgres.py postgresql://user:password@host/database [--json FILE]
 
-Each figure is the median of several runs with the lowest and the highest. The schema ``supertokens_events_benchmark`` is
+Each figure is the median of several rounds with the lowest and the highest. The schema ``supertokens_events_benchmark`` is
 made in that database and dropped at the end; without a URL a server of the tests' is started, with syncing as it is by
 default.
 """
 
 from __future__ import annotations
 
-import argparse
-import json
 import statistics
 import sys
 import threading
@@ -21,6 +19,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import psycopg
+from _figures import Figures, options, report, spreads
 
 from supertokens_events.emit import Emitter, Route
 from supertokens_events.event import new_event_id
@@ -93,18 +92,17 @@ def wake_up(outbox: PostgresOutbox, url: str) -> float:
     return statistics.median(times)
 
 
-def measure(url: str, runs: int, seconds: float, count: int) -> dict[str, list[float]]:
-    """Every figure, run by run, each run on an empty store."""
+def measure(url: str, seconds: float, count: int) -> Figures:
+    """Every figure, each on an empty store."""
     figures: dict[str, Callable[[PostgresOutbox], float]] = {
         f"appends/s, {THREADS} threads": lambda outbox: appends(outbox, seconds),
-        f"claims and settlements/s, batches of {BATCH}": lambda outbox: claims(outbox, count),
+        f"claimed and settled/s by {BATCH}": lambda outbox: claims(outbox, count),
         "append to wake-up, ms": lambda outbox: wake_up(outbox, url),
     }
-    found: dict[str, list[float]] = {name: [] for name in figures}
-    for _ in range(runs):
-        for name, figure in figures.items():
-            with empty_store(url) as outbox:
-                found[name].append(figure(outbox))
+    found = {}
+    for name, figure in figures.items():
+        with empty_store(url) as outbox:
+            found[name] = figure(outbox)
     return found
 
 
@@ -145,20 +143,14 @@ def server(url: str | None) -> Iterator[str]:
 
 def main() -> None:
     """Measure, print a table, and write the figures to a file if asked."""
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = options(__doc__)
     parser.add_argument("url", nargs="?")
-    parser.add_argument("--json", type=Path)
-    parser.add_argument("--runs", type=int, default=5)
     parser.add_argument("--seconds", type=float, default=3.0)
     parser.add_argument("--count", type=int, default=20_000)
-    arguments = parser.parse_args()
-    with server(arguments.url) as url:
-        found = measure(url, arguments.runs, arguments.seconds, arguments.count)
-    print(f"{'':48}{'median':>10}{'min':>10}{'max':>10}")
-    for name, values in found.items():
-        print(f"{name:48}{statistics.median(values):>10,.1f}{min(values):>10,.1f}{max(values):>10,.1f}")
-    if arguments.json:
-        arguments.json.write_text(json.dumps(found, indent=2) + "\n", encoding="utf-8")
+    given = parser.parse_args()
+    with server(given.url) as url:
+        rounds = [measure(url, given.seconds, given.count) for _ in range(given.rounds)]
+    report("syncing as it is by default", {"PostgreSQL": spreads(rounds)}, given)
 
 
 if __name__ == "__main__":

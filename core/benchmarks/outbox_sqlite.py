@@ -8,14 +8,9 @@ two sinks. "worst" is the longest that one caller waited in a round.
 
 from __future__ import annotations
 
-import argparse
-import json
 import multiprocessing
-import platform
 import queue
 import sqlite3
-import statistics
-import sys
 import tempfile
 import threading
 import time
@@ -24,14 +19,15 @@ from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 
+from _figures import Figures, Spread, options, report, spreads
+
 from supertokens_events.emit import Emitter, Route
 from supertokens_events.event import Event, new_event_id
 from supertokens_events.outbox import Claim, DeliveryState, Entry, NewDelivery, Settlement, SqliteOutbox
 from supertokens_events.plugins import load_plugins
 from supertokens_events.subscription import Patterns, Subscription
 
-Figures = Mapping[str, float]
-Spread = Mapping[str, Mapping[str, float]]
+Spreads = Mapping[str, Spread]
 
 _PAYLOAD = 600  # bytes
 _SINKS = ("crm", "audit")
@@ -162,27 +158,15 @@ def _done(claim: Claim) -> Settlement:
     return Settlement(claim, DeliveryState.DONE, "delivered", 1, duration=0.01)
 
 
-def median(rounds: list[Figures]) -> Spread:
-    """Of each figure its median, lowest and highest."""
-    return {
-        name: {
-            "median": statistics.median(figures[name] for figures in rounds),
-            "min": min(figures[name] for figures in rounds),
-            "max": max(figures[name] for figures in rounds),
-        }
-        for name in rounds[0]
-    }
-
-
-def _in_fresh_folders(rounds: int, measure: Callable[[Path], Figures]) -> Spread:
+def _in_fresh_folders(rounds: int, measure: Callable[[Path], Figures]) -> Spreads:
     figures = []
     for _ in range(rounds):
         with tempfile.TemporaryDirectory() as folder:
             figures.append(measure(Path(folder)))
-    return median(figures)
+    return spreads(figures)
 
 
-def _with_backlog(rounds: int, deliveries: int, tenants: int) -> Spread:
+def _with_backlog(rounds: int, deliveries: int, tenants: int) -> Spreads:
     with tempfile.TemporaryDirectory() as folder:
         outbox = SqliteOutbox(Path(folder) / "events.db")
         fill(outbox, deliveries, tenants)
@@ -191,10 +175,10 @@ def _with_backlog(rounds: int, deliveries: int, tenants: int) -> Spread:
             figures.append(delivered(outbox, 10))
             fill(outbox, 10 * _CLAIM, tenants)
         outbox.close()
-    return median(figures)
+    return spreads(figures)
 
 
-def measurements(rounds: int, seconds: float, backlogs: Sequence[int]) -> Iterator[tuple[str, Callable[[], Spread]]]:
+def measurements(rounds: int, seconds: float, backlogs: Sequence[int]) -> Iterator[tuple[str, Callable[[], Spreads]]]:
     """Each with its name."""
     for durability in ("normal", "full"):
         alone = partial(idle, durability=durability, count=500)
@@ -209,31 +193,14 @@ def measurements(rounds: int, seconds: float, backlogs: Sequence[int]) -> Iterat
 
 def main() -> None:
     """Measure, print a table, and write the figures down if asked to."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--rounds", type=int, default=5)
+    parser = options(__doc__)
     parser.add_argument("--quick", action="store_true", help="short rounds and small backlogs")
     parser.add_argument("--only", default="", help="only measurements whose name has this in it")
-    parser.add_argument("--json", type=Path, metavar="FILE")
-    options = parser.parse_args()
-    backlogs = [1000, 10_000] if options.quick else [10_000, 1_000_000]
-    found = {}
-    _print(f"Python {platform.python_version()}, SQLite {sqlite3.sqlite_version}; median (lowest - highest)")
-    for name, measure in measurements(options.rounds, 0.5 if options.quick else 2.0, backlogs):
-        if options.only not in name:
-            continue
-        figures = found[name] = measure()
-        _print(f"{name:32}", *(f"{n} {_text(f)}" for n, f in figures.items()))
-    if options.json:
-        options.json.write_text(json.dumps(found, indent=2) + "\n", encoding="utf-8")
-
-
-def _text(figure: Mapping[str, float]) -> str:
-    return f"{figure['median']:,.2f} ({figure['min']:,.2f} - {figure['max']:,.2f})"
-
-
-def _print(*words: str) -> None:
-    sys.stdout.write("  ".join(words) + "\n")
-    sys.stdout.flush()
+    given = parser.parse_args()
+    backlogs = [1000, 10_000] if given.quick else [10_000, 1_000_000]
+    measured = measurements(given.rounds, 0.5 if given.quick else 2.0, backlogs)
+    table = {name: measure() for name, measure in measured if given.only in name}
+    report(f"SQLite {sqlite3.sqlite_version}", table, given)
 
 
 if __name__ == "__main__":
