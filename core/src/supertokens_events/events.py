@@ -9,7 +9,8 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from functools import partial
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from pydantic import ValidationError
 
@@ -29,16 +30,23 @@ from supertokens_events.log import describe_exception, get_logger
 from supertokens_events.outbox import Outbox, Retention, open_outbox
 from supertokens_events.plugins import Plugins, load_plugins
 from supertokens_events.reload import Reloader
+from supertokens_events.retry import RetryPolicy
 from supertokens_events.sink import Sink
+from supertokens_events.subscription import Patterns, Subscription
 
 if TYPE_CHECKING:
     from supertokens_python.plugins import SuperTokensPlugin
 
     from supertokens_events.dispatch import Dispatcher, DispatcherThread
+    from supertokens_events.handlers import BeforeResponse, Function, Handler, Handlers
 
 __all__ = ["Events", "retention"]
 
 log = get_logger(__name__)
+
+_NONE: Mapping[str, SinkConfig] = {}
+
+FunctionT = TypeVar("FunctionT", bound="Function")
 
 _STORING = 0.5  # of the time to stop: what the outbox may take before the dispatcher gets the rest
 
@@ -56,9 +64,12 @@ class Events:
         self.ledger = Ledger()
         self.outbox = _outbox(settings)
         self._reloader = Reloader(settings, plugins, self._apply)
+        self._handlers: Handlers | None = None
+        self._before_response: BeforeResponse | None = None
+        self._may_dispatch = thread
         self._thread = self._dispatcher_thread() if thread and settings.dispatcher.run == "thread" else None
         self._stopping = False
-        plan = _plan(settings, plugins)
+        plan = self._plan()
         self.emitter = Emitter(
             self.outbox,
             plugins,
@@ -110,6 +121,84 @@ class Events:
         from supertokens_events.capture import instrument
 
         instrument(self.emitter)
+
+    # The app's own handlers ----------------------------------------------------------------------------------------
+
+    def on(
+        self,
+        *event_types: str,
+        before_response: bool = False,
+        timeout: float = 2.0,
+        name: str | None = None,
+        retry: RetryPolicy | None = None,
+        ordered: bool = False,
+    ) -> Callable[[FunctionT], FunctionT]:
+        """Have the decorated function called with each event of these types, which may be patterns: at least once, by this
+        process's dispatcher, and again by the schedule of ``retry`` when it raises. It is async or not.
+
+        ``before_response``: it is called inside the request first, once the event is stored, for up to ``timeout`` seconds. When
+        it fails or takes longer, the request goes on, and the dispatcher calls it again.
+
+        ``name`` is what ``status`` shows behind ``on:``, by default its module and name: deliveries that wait for it keep it.
+        ``ordered``: each user's events one after the other.
+
+        Raises ``ValueError`` for a pattern, a timeout or a name that is none, and for a name that is taken.
+        """
+        from supertokens_events.handlers import Handler, Handlers
+
+        if not event_types or not all(isinstance(one, str) for one in event_types):
+            raise ValueError('on() takes the types of the events: @events.on("user.created")')
+        if before_response and not 0 < timeout < float("inf"):
+            raise ValueError("timeout is a number of seconds above 0")
+        subscription = Subscription(Patterns(event_types))
+
+        def register(function: FunctionT) -> FunctionT:
+            self._register(
+                Handler(
+                    Handlers.name_of(function, name),
+                    function,
+                    subscription,
+                    timeout=timeout if before_response else None,
+                    retry=retry or RetryPolicy(),
+                    ordered=ordered,
+                )
+            )
+            return function
+
+        return register
+
+    def _register(self, handler: Handler) -> None:
+        from supertokens_events.handlers import BeforeResponse, Handlers
+
+        self._say_what_never_comes(handler)
+        if self._handlers is None:
+            self._handlers = Handlers(self.settings.outbox.append_timeout)
+        self._handlers.add(handler)
+        if handler.timeout is not None and self._before_response is None:
+            self._before_response = BeforeResponse(self.outbox, self._handlers.get)
+            self.emitter.following = self._before_response
+        if self._thread is None and self._may_dispatch:
+            self._thread = self._dispatcher_thread()  # for the handlers alone: no other process has them
+        self.emitter.replace(self._plan())
+
+    def _say_what_never_comes(self, handler: Handler) -> None:
+        """An app may emit types that are in no catalog, so this is no error."""
+        for pattern in handler.subscription.patterns.patterns:
+            if "*" in pattern or pattern.startswith("!"):
+                continue
+            if not self.emitter.captured.matches(pattern):
+                log.warning(
+                    "A handler is never called: [capture] leaves out its event type.",
+                    sink=handler.name,
+                    event_type=pattern,
+                )
+            elif pattern not in self.plugins.catalog and (near := self.plugins.catalog.nearest(pattern)):
+                log.warning(
+                    "A handler's event type is in no catalog; there is one much like it.",
+                    sink=handler.name,
+                    event_type=pattern,
+                    nearest=near,
+                )
 
     # The app's own events ------------------------------------------------------------------------------------------
 
@@ -195,6 +284,8 @@ class Events:
         deadline = time.monotonic() + timeout
         self._stopping = True
         self.emitter.stop(timeout * _STORING if self._thread is not None else timeout)
+        if self._before_response is not None:
+            self._before_response.stop(max(0.0, deadline - time.monotonic()))
         if self._thread is not None:
             self._thread.stop(max(0.0, deadline - time.monotonic()))
             self.emitter.stop(max(0.0, deadline - time.monotonic()))  # what the dispatcher has counted, and told
@@ -213,13 +304,20 @@ class Events:
             raise ConfigurationError(f"{self.settings.file}: the sinks come from this file; change them there")
         self._apply(with_sinks(self.settings, sinks, self.plugins))
 
-    def dispatcher(self) -> Dispatcher:
-        """A dispatcher over every sink that can deliver, for one event loop. It follows the configuration's file."""
+    def dispatcher(self, *, handlers_alone: bool = False) -> Dispatcher:
+        """A dispatcher over every sink that can deliver, and over the app's handlers, for one event loop. It follows the
+        configuration's file. ``handlers_alone``: it leaves the sinks to others.
+        """
         from supertokens_events.dispatch import Dispatcher
         from supertokens_events.dispatch.keeper import Keeping
         from supertokens_events.dispatch.notices import Notices
 
-        supply = _Supply(self._reloader, lambda: self.settings, self._build)
+        supply = _Supply(
+            self._reloader,
+            (lambda: _NONE) if handlers_alone else (lambda: self.settings.sinks),
+            self._build,
+            lambda: self._handlers.sinks() if self._handlers else (),
+        )
         return Dispatcher(
             supply.sinks() or (),
             self.outbox,
@@ -239,7 +337,7 @@ class Events:
         if (new.dispatcher.run, new.dispatcher.poll_interval) != (dispatcher.run, dispatcher.poll_interval):
             log.warning("[dispatcher] has changed; that needs a restart.", file=new.file)
         self.settings = replace(new, outbox=outbox, dispatcher=dispatcher)
-        self.emitter.replace(_plan(new, self.plugins))
+        self.emitter.replace(self._plan())
         log.info("The configuration has changed and is applied.", file=new.file, sinks=list(new.sinks))
 
     def _build(self, config: SinkConfig) -> Sink[Any] | None:
@@ -252,11 +350,22 @@ class Events:
             log.error("A sink could not be made; its deliveries wait.", sink=config.name, error=why)
             return None
 
+    def _plan(self) -> Plan:
+        settings, capture = self.settings, self.settings.capture
+        sinks = [Route(sink.name, sink.subscription, sink.enabled, sink.ordered) for sink in settings.sinks.values()]
+        return Plan(
+            (*sinks, *(self._handlers.routes() if self._handlers else ())),
+            settings.captured(self.plugins.catalog),
+            settings.app.source,
+            capture.trusted_proxies,
+            None if capture.context is None else frozenset(capture.context),
+        )
+
     def _dispatcher_thread(self) -> DispatcherThread:
         # Imported here: an app that only stores does not pay for anyio.
         from supertokens_events.dispatch import DispatcherThread
 
-        return DispatcherThread(self.dispatcher)
+        return DispatcherThread(partial(self.dispatcher, handlers_alone=self.settings.dispatcher.run == "off"))
 
     def _stored(self, _events: Sequence[Event]) -> None:
         if self._thread is not None and not self._stopping:
@@ -264,18 +373,20 @@ class Events:
 
 
 class _Supply:
-    """The sinks of one dispatcher, by the ``settings`` as they are now, each from ``build``."""
+    """The sinks of one dispatcher: those that are ``configured`` now, each from ``build``, and the app's ``handlers``."""
 
     def __init__(
         self,
         reloader: Reloader,
-        settings: Callable[[], Settings],
+        configured: Callable[[], Mapping[str, SinkConfig]],
         build: Callable[[SinkConfig], Sink[Any] | None],
+        handlers: Callable[[], Sequence[Sink[Any]]],
     ) -> None:
         self._reloader = reloader
-        self._settings = settings
+        self._configured = configured
         self._build = build
-        self._seen: Settings | None = None
+        self._handlers = handlers
+        self._seen: tuple[Mapping[str, SinkConfig], Sequence[Sink[Any]]] | None = None
         self._made: dict[str, tuple[SinkConfig, Sink[Any] | None]] = {}
 
     def look(self) -> None:
@@ -284,12 +395,12 @@ class _Supply:
 
     def sinks(self) -> Sequence[Sink[Any]] | None:
         """All that are turned on and can be made; ``None`` when nothing has changed since the last time."""
-        settings = self._settings()
-        if settings is self._seen:
+        found = configured, handlers = self._configured(), self._handlers()
+        if self._seen is not None and configured is self._seen[0] and handlers == self._seen[1]:
             return None
-        self._seen = settings
-        self._made = {config.name: self._sink(config) for config in settings.sinks.values() if config.enabled}
-        return [sink for _, sink in self._made.values() if sink is not None]
+        self._seen = found
+        self._made = {config.name: self._sink(config) for config in configured.values() if config.enabled}
+        return [*(sink for _, sink in self._made.values() if sink is not None), *handlers]
 
     def _sink(self, config: SinkConfig) -> tuple[SinkConfig, Sink[Any] | None]:
         before, sink = self._made.get(config.name, (None, None))
@@ -301,17 +412,6 @@ class _Supply:
 def retention(settings: Settings) -> Retention:
     """``[outbox.retention]`` as the outbox takes it."""
     return Retention(**settings.outbox.retention.model_dump())
-
-
-def _plan(settings: Settings, plugins: Plugins) -> Plan:
-    capture = settings.capture
-    return Plan(
-        tuple(Route(sink.name, sink.subscription, sink.enabled, sink.ordered) for sink in settings.sinks.values()),
-        settings.captured(plugins.catalog),
-        settings.app.source,
-        capture.trusted_proxies,
-        None if capture.context is None else frozenset(capture.context),
-    )
 
 
 def _outbox(settings: Settings) -> Outbox:

@@ -85,6 +85,45 @@ class TestContract:
         (delivery,) = outbox.deliveries()
         assert (delivery.state, delivery.reason) == (state, "the sink is turned off")
 
+    def test_stored_for_later(self, outbox, store):
+        """A delivery may be stored with a wait: it is pending, and first due when that is over."""
+        outbox.append([entry(NewDelivery("crm", wait=30), NewDelivery("audit", ordering_key="u1", wait=30))])
+
+        assert outbox.claim("crm", 10, LEASE) == outbox.claim("audit", 10, LEASE) == []
+        assert outbox.look("crm").due_in == pytest.approx(30, abs=0.9)
+        store.advance(31)
+        assert claimed(outbox.claim("crm", 10, LEASE)) == claimed(outbox.claim("audit", 10, LEASE)) == [1]
+
+    def test_take(self, outbox, store):
+        """Whoever has stored a delivery with a wait may take it before, by its event and sink, and settle it like any claim."""
+        stored = entry(NewDelivery("crm", wait=30))
+        outbox.append([stored])
+
+        claim = outbox.take(stored.event.id, "crm", LEASE)
+
+        assert (claim.used, claim.delivery.attempt, claim.delivery.event_id) == (0, 1, stored.event.id)
+        assert claim.delivery.body == with_sequence(stored.body, 1)
+        store.advance(31)
+        assert outbox.claim("crm", 10, LEASE) == []
+        assert outbox.settle([settlement(claim)]) == 1
+        assert outbox.deliveries()[0].state == DeliveryState.DONE
+
+    def test_take_what_is_not_there(self, outbox, store):
+        """Only what is pending and was never claimed can be taken: once, before any dispatcher, of a known event and sink."""
+        stored, over = entry(NewDelivery("crm", wait=30)), entry(NewDelivery("crm", DeliveryState.DEAD, "held"))
+        outbox.append([stored, over])
+
+        assert outbox.take(stored.event.id, "audit", LEASE) is None
+        assert outbox.take(over.event.id, "crm", LEASE) is None
+        assert outbox.take("evt_unknown", "crm", LEASE) is None
+        store.advance(31)
+        (claim,) = outbox.claim("crm", 10, LEASE)
+        assert outbox.take(stored.event.id, "crm", LEASE) is None
+        outbox.release([claim])
+        assert outbox.take(stored.event.id, "crm", LEASE) is None
+        store.advance(LEASE)
+        assert claimed(outbox.claim("crm", 10, LEASE)) == [1]
+
     def test_nobody_wants_it(self, outbox):
         """An event without deliveries is stored all the same."""
         assert outbox.append([entry()]) == [1]

@@ -18,6 +18,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from concurrent.futures import TimeoutError as FutureTimeoutError
 from ipaddress import IPv4Network, IPv6Network
+from typing import NamedTuple, Protocol
 
 from supertokens_events.emit.hooks import Hooks
 from supertokens_events.emit.routing import Plan, Route
@@ -27,11 +28,11 @@ from supertokens_events.event import Event
 from supertokens_events.forks import while_alive
 from supertokens_events.ledger import Ledger, Reason
 from supertokens_events.log import get_logger
-from supertokens_events.outbox import Outbox
+from supertokens_events.outbox import DeliveryState, Outbox
 from supertokens_events.plugins import Plugins
 from supertokens_events.subscription import Patterns
 
-__all__ = ["Emitter"]
+__all__ = ["Emitter", "Following", "Stored"]
 
 log = get_logger(__name__)
 
@@ -41,13 +42,33 @@ _LEAST_HOOK_LIMIT = 1.0  # seconds
 _FORK_PATIENCE = 1.0  # seconds that a fork waits for the thread
 
 
+class Stored(NamedTuple):
+    """An event that is committed, and the sinks whose deliveries wait for what the emitting call makes of it."""
+
+    event: Event
+    waiting: Sequence[str]
+
+
+class Following(Protocol):
+    """What is done with events after they are stored, in the way of the call that emits them. It has deadlines of its own, and
+    raises nothing.
+    """
+
+    async def call(self, stored: Sequence[Stored]) -> None: ...
+
+    def call_sync(self, stored: Sequence[Stored]) -> None: ...
+
+
 class Emitter:
     """The first half of the line. Safe to use from any thread, any event loop, and after a fork.
 
     ``captured`` says which types are stored at all, ``routes`` who gets them; see :class:`Plan` for ``source``,
     ``trusted_proxies`` and ``context_fields``. ``always_wanted`` are types that somebody reads without being a sink.
     ``stored`` is called with the events of each commit. ``configuration`` is looked at before events are stored.
+    :attr:`following` is what a caller of :meth:`emit` waits for besides the commit.
     """
+
+    following: Following | None = None
 
     def __init__(
         self,
@@ -145,33 +166,38 @@ class Emitter:
         ``within``, in seconds, is what is left of ``append_timeout`` for a caller who has used some of it. ``None`` stands
         for an event that was filtered, lost, or is still waiting. Never raises for a failure of ours.
         """
-        futures = self.submit(events)
-        if not futures or self._is_writing():
-            return [None] * len(futures)
+        jobs = self._submit_all(events)
+        if not jobs or self._is_writing():
+            return [None] * len(jobs)
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(self.append_timeout if within is None else within):
-                for future in reversed(futures):  # when the last is stored, the others are too, as a rule
-                    if not future.done():
-                        await asyncio.wrap_future(future)  # cancelled, it only stops waiting: `future` runs
-        return self._results(events, futures)
+                for job in reversed(jobs):  # when the last is stored, the others are too, as a rule
+                    if not job.stored.done():
+                        await asyncio.wrap_future(job.stored)  # cancelled, it only stops waiting: the future runs
+        results = self._results(jobs)
+        if self.following is not None and (stored := _stored(jobs, results)):
+            await self.following.call(stored)
+        return results
 
     def emit_sync(self, events: Sequence[Event]) -> list[Event | None]:
         """The same for callers without an event loop."""
-        futures = self.submit(events)
+        jobs = self._submit_all(events)
         if self._is_writing():
-            return [None] * len(futures)
+            return [None] * len(jobs)
         deadline = time.monotonic() + self.append_timeout
-        for future in futures:
+        for job in jobs:
             try:
-                future.result(max(0.0, deadline - time.monotonic()))
+                job.stored.result(max(0.0, deadline - time.monotonic()))
             except FutureTimeoutError:
                 break
-        return self._results(events, futures)
+        results = self._results(jobs)
+        if self.following is not None and (stored := _stored(jobs, results)):
+            self.following.call_sync(stored)
+        return results
 
     def submit(self, events: Sequence[Event]) -> list[Future[Event | None]]:
         """Queue events and return at once. Each future gets the event as stored, or ``None`` if it never will be."""
-        self._notice_fork()
-        return [self._submit(event) for event in events]
+        return [job.stored for job in self._submit_all(events)]
 
     def stop(self, timeout: float = 2.0) -> None:
         """Store what waits, for up to ``timeout`` seconds, and end the thread. What was not stored is counted as lost.
@@ -221,14 +247,18 @@ class Emitter:
                 self.ledger.take()  # counts from before the fork are the parent's
                 self._pid = os.getpid()  # last: whoever sees it sees the rest
 
-    def _submit(self, event: Event) -> Future[Event | None]:
+    def _submit_all(self, events: Sequence[Event]) -> list[Job]:
+        self._notice_fork()
+        return [self._submit(event) for event in events]
+
+    def _submit(self, event: Event) -> Job:
         job = Job(event)
         job.stored.set_running_or_notify_cancel()
         if self.takes(event.type):
             self._enqueue(job)
         else:
             job.stored.set_result(None)
-        return job.stored
+        return job
 
     def _may_be_captured(self) -> bool:
         """Whether the thread is to look at the configuration first. Not while it has its hands full: it looks anyway, and what
@@ -295,14 +325,15 @@ class Emitter:
         """Whether this is a hook on our own thread: it cannot wait for itself."""
         return self._writer is not None and self._writer.thread is threading.current_thread()
 
-    def _results(self, events: Sequence[Event], futures: Sequence[Future[Event | None]]) -> list[Event | None]:
-        for event, future in zip(events, futures, strict=True):
-            if not future.done():
+    def _results(self, jobs: Sequence[Job]) -> list[Event | None]:
+        for job in jobs:
+            if not job.stored.done():
+                event = job.event
                 self.ledger.count(Reason.LATE, event_type=event.type)
                 log.warning(
                     "An event is not stored in time; it waits in memory.", event_type=event.type, event_id=event.id
                 )
-        return [future.result() if future.done() else None for future in futures]
+        return [job.stored.result() if job.stored.done() else None for job in jobs]
 
     # The thread ----------------------------------------------------------------------------------------------------
 
@@ -316,3 +347,14 @@ class Emitter:
         except Retired:
             return
         writer.finish()
+
+
+def _stored(jobs: Sequence[Job], results: Sequence[Event | None]) -> list[Stored]:
+    """Those that somebody waits for."""
+    stored = []
+    for job, event in zip(jobs, results, strict=True):
+        if event is not None and job.entry is not None:
+            waiting = [one.sink for one in job.entry.deliveries if one.wait and one.state == DeliveryState.PENDING]
+            if waiting:
+                stored.append(Stored(event, waiting))
+    return stored

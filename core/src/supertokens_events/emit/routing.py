@@ -23,13 +23,14 @@ _ABOUT_A_SINK = frozenset(TYPES["delivery"].split())  # never for the sink that 
 @dataclass(frozen=True)
 class Route:
     """Where events go: one sink's name, what it wants, whether it is turned on, and whether it gets each user's events one
-    after the other.
+    after the other. ``wait``: for so many seconds a delivery is left to whoever emitted the event.
     """
 
     sink: str
     subscription: Subscription
     enabled: bool = True
     ordered: bool = False
+    wait: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -79,7 +80,7 @@ def _delivery(route: Route, event: Event, held: str | None) -> NewDelivery:
         return NewDelivery(route.sink, DeliveryState.DEAD, held, ordering_key=key)
     if not route.enabled:
         return NewDelivery(route.sink, DeliveryState.SKIPPED, "the sink is turned off", ordering_key=key)
-    return NewDelivery(route.sink, ordering_key=key)
+    return NewDelivery(route.sink, ordering_key=key, wait=route.wait)
 
 
 def _number(digits: str) -> int | float:

@@ -69,13 +69,15 @@ class DeliveryState(StrEnum):
 
 class NewDelivery(NamedTuple):
     """A delivery to store with its event. Deliveries of one sink with the same ``ordering_key`` go out one after the
-    other, in the order of their sequences; ``None``: as it comes.
+    other, in the order of their sequences; ``None``: as it comes. A pending one is first due in ``wait`` seconds: until then
+    whoever stores it may :meth:`Outbox.take` it.
     """
 
     sink: str
     state: DeliveryState = DeliveryState.PENDING
     reason: str | None = None
     ordering_key: str | None = None
+    wait: float = 0.0
 
 
 class Entry(NamedTuple):
@@ -304,6 +306,12 @@ class Outbox(ABC):
         some, oldest first. One with an ordering key is only taken when no earlier one of that key is pending.
 
         Does not ask for the breaker. A delivery whose event was erased becomes dead instead. Of a sink that is disabled, none.
+        """
+
+    @abstractmethod
+    def take(self, event_id: str, sink: str, lease: float) -> Claim | None:
+        """Take this one delivery, due or not, for ``lease`` seconds; ``None`` when it is not pending any more, or when anybody
+        has claimed it before.
         """
 
     @abstractmethod

@@ -36,11 +36,11 @@ WITH counter AS (
     ) WITH ORDINALITY AS e(id, type, timestamp, tenant_id, user_id, correlation_id, body, place)
 ), due AS (
     INSERT INTO delivery (sequence, sink, state, tenant, line, stored_at, due_at, reason)
-    SELECT base + d.place, d.sink, d.state, coalesce(d.tenant, ''), d.line, {NOW}, {NOW}, d.reason
+    SELECT base + d.place, d.sink, d.state, coalesce(d.tenant, ''), d.line, {NOW}, {NOW} + d.wait, d.reason
     FROM counter, unnest(
         %(places)s::integer[], %(sinks)s::text[], %(states)s::text[], %(sink_tenants)s::text[], %(lines)s::text[],
-        %(reasons)s::text[]
-    ) AS d(place, sink, state, tenant, line, reason)
+        %(reasons)s::text[], %(waits)s::float8[]
+    ) AS d(place, sink, state, tenant, line, reason, wait)
 )
 SELECT base FROM counter"""
 
@@ -104,6 +104,7 @@ def _columns(entries: Sequence[Entry]) -> dict[str, Any]:
         "sink_tenants": [tenant for _, tenant, _ in due],
         "lines": [_line(delivery) for _, _, delivery in due],
         "reasons": [delivery.reason for _, _, delivery in due],
+        "waits": [float(delivery.wait) for _, _, delivery in due],
     }
 
 

@@ -22,7 +22,7 @@ from supertokens_events.outbox.contract import Claim, Look
 from supertokens_events.outbox.postgres.connections import Connection
 from supertokens_events.sink import Delivery
 
-__all__ = ["BEHIND", "NOW", "STILL", "claim", "claim_overdue", "look", "release_keys"]
+__all__ = ["BEHIND", "NOW", "STILL", "claim", "claim_overdue", "look", "release_keys", "take"]
 
 NOW = "clock()"
 """The store's time: see ``0001_initial.sql``."""
@@ -122,6 +122,12 @@ WITH chosen AS MATERIALIZED (
     ) AS old WHERE EXISTS (SELECT FROM breaker WHERE sink = %(sink)s) AND NOT {_DISABLED} ORDER BY since, id LIMIT %(limit)s
 )""" + _TAKE.format(summary="false AS behind, false AS has_more, count(*) AS candidates FROM chosen")
 
+_TAKE_ONE = """
+WITH chosen AS MATERIALIZED (
+    SELECT d.id, d.fence, d.due_at, '' AS tenant, 1 AS turn, 1 AS place FROM event JOIN delivery d USING (sequence)
+    WHERE event.id = %(event)s AND d.sink = %(sink)s AND d.state = 'pending' AND d.fence = 0
+)""" + _TAKE.format(summary="false AS behind, false AS has_more, count(*) AS candidates FROM chosen")
+
 _MARK = f"""{_TENANTS}, behind AS (
     SELECT d.id, first.id AS first FROM tenants t CROSS JOIN LATERAL (
         SELECT * FROM delivery d WHERE {_DUE} AND d.tenant = t.tenant ORDER BY d.due_at, d.id LIMIT 2000
@@ -193,6 +199,11 @@ def claim(connection: Connection, turns: dict[str, str], sink: str, limit: int, 
         if found.is_all or len(claims) >= limit or fruitless == _FRUITLESS:
             break
     return claims
+
+
+def take(connection: Connection, event_id: str, sink: str, lease: float) -> Claim | None:
+    """Take this one delivery, due or not, if it is pending and nobody has ever claimed it."""
+    return next(iter(_take(connection, _TAKE_ONE, {"event": event_id, "sink": sink, "lease": lease}).claims), None)
 
 
 def claim_overdue(connection: Connection, sink: str, limit: int, lease: float, span: float) -> list[Claim]:

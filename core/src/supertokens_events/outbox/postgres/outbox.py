@@ -182,6 +182,9 @@ class PostgresOutbox(Outbox):
         turns = self._here().turns
         return self._run(lambda connection: claim.claim(connection, turns, sink, limit, lease))
 
+    def take(self, event_id: str, sink: str, lease: float) -> Claim | None:
+        return self._run(lambda connection: claim.take(connection, event_id, sink, lease))
+
     def claim_overdue(self, sink: str, limit: int, lease: float, span: float) -> list[Claim]:
         return self._run(lambda connection: claim.claim_overdue(connection, sink, limit, lease, span))
 

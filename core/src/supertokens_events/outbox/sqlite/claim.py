@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from supertokens_events.outbox.sqlite.rows import places
 
-__all__ = ["BLOCKED", "Turns", "hold"]
+__all__ = ["BLOCKED", "Turns", "hold", "unclaimed"]
 
 BLOCKED = 9e15
 """When a delivery is due that waits for an earlier one of its key: later than anything. The schema's triggers make it due
@@ -127,6 +127,16 @@ def _take(asked: _Asked, limit: int, tenant: str | None = None) -> list[int]:
             break
         asked_for = max(limit - len(taken), _MORE)
     return taken
+
+
+def unclaimed(connection: sqlite3.Connection, event_id: str, sink: str) -> list[int]:
+    """The id of this one delivery, if it is pending and nobody has ever claimed it."""
+    rows = connection.execute(
+        "SELECT delivery.id FROM event JOIN delivery USING (sequence) "
+        "WHERE event.id = ? AND sink = ? AND state = 'pending' AND fence = 0",
+        (event_id, sink),
+    )
+    return [id_ for (id_,) in rows]
 
 
 def hold(connection: sqlite3.Connection, ids: list[int], until: float) -> None:

@@ -31,7 +31,7 @@ from supertokens_events.outbox.contract import (
     StoredEvent,
 )
 from supertokens_events.outbox.sqlite import breaker, disabled, read, room
-from supertokens_events.outbox.sqlite.claim import Turns, hold
+from supertokens_events.outbox.sqlite.claim import Turns, hold, unclaimed
 from supertokens_events.outbox.sqlite.file import CHECKPOINT, COUNT, SqliteFile
 from supertokens_events.outbox.sqlite.write import claims_of, insert, settle
 
@@ -139,6 +139,13 @@ class SqliteOutbox(Outbox):
             now = self._clock()
             ids = self._turns.take(connection, sink, limit, now, now + lease)
             return claims_of(connection, ids, now)
+
+    def take(self, event_id: str, sink: str, lease: float) -> Claim | None:
+        with self._file.transaction() as connection:
+            now = self._clock()
+            ids = unclaimed(connection, event_id, sink)
+            hold(connection, ids, now + lease)
+            return next(iter(claims_of(connection, ids, now)), None)
 
     def claim_overdue(self, sink: str, limit: int, lease: float, span: float) -> list[Claim]:
         with self._file.transaction() as connection:

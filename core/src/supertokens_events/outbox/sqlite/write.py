@@ -26,7 +26,7 @@ INSERT INTO delivery (sequence, sink, state, due_at, reason, tenant, ordering_ke
 SELECT :sequence, :sink, :state, CASE
     WHEN :key IS NOT NULL AND :state = 'pending' AND EXISTS (
         SELECT 1 FROM delivery WHERE sink = :sink AND ordering_key = :key AND state = 'pending')
-    THEN {BLOCKED!r} ELSE :now END, :reason, :tenant, :key, :now
+    THEN {BLOCKED!r} ELSE :due END, :reason, :tenant, :key, :now
 """
 _PLAIN_DELIVERY = """
 INSERT INTO delivery (sequence, sink, state, due_at, reason, tenant, since)
@@ -98,12 +98,12 @@ def _insert_deliveries(connection: sqlite3.Connection, entries: Iterable[tuple[E
     plain, keyed = [], []
     for entry, sequence in entries:
         tenant = entry.event.tenant_id or ""
-        for sink, state, reason, key in entry.deliveries:
+        for sink, state, reason, key, wait in entry.deliveries:
             if key is None:
-                plain.append((sequence, sink, state, now, reason, tenant, now))
+                plain.append((sequence, sink, state, now + wait, reason, tenant, now))
             else:
                 names = {"sequence": sequence, "sink": sink, "state": state, "reason": reason}
-                keyed.append(names | {"tenant": tenant, "key": key, "now": now})
+                keyed.append(names | {"tenant": tenant, "key": key, "due": now + wait, "now": now})
     _insert_rows(connection, _PLAIN_DELIVERY, plain)
     connection.executemany(_INSERT_DELIVERY, keyed)
 
