@@ -16,7 +16,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PlainSerializer
 from pydantic_core import PydanticSerializationError, to_json
 
-__all__ = ["Actor", "Context", "Event", "event_type", "iso_timestamp", "new_event_id", "with_sequence"]
+__all__ = ["Actor", "Context", "Event", "event_type", "iso_timestamp", "made_at", "new_event_id", "with_sequence"]
 
 _CROCKFORD = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 _EVENT_TYPE = re.compile(r"[a-z0-9_]+(\.[a-z0-9_]+)+")
@@ -31,6 +31,14 @@ def new_event_id(now: float | None = None) -> str:
     milliseconds = int((time.time() if now is None else now) * 1000)
     number = (milliseconds << 80) | int.from_bytes(os.urandom(10))
     return "evt_" + "".join(_CROCKFORD[(number >> shift) & 31] for shift in range(125, -1, -5))
+
+
+def made_at(event_id: str) -> float:
+    """When an id of :func:`new_event_id` was made, in seconds since the epoch, to the millisecond."""
+    milliseconds = 0
+    for character in event_id.removeprefix("evt_")[:10]:
+        milliseconds = milliseconds << 5 | _CROCKFORD.index(character)
+    return milliseconds / 1000
 
 
 def event_type(name: str) -> str:

@@ -8,7 +8,7 @@ A plugin is a module or an object with functions marked ``@hookimpl``. It is fou
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import pluggy
@@ -67,9 +67,17 @@ def event_emitted(event: Event) -> None:
 
 
 @hookspec
-def delivery_settled(delivery: Delivery, outcome: Outcome) -> None:
-    """Told after each attempt, once its outcome is written down. Like all that a dispatcher tells: on a thread of the plugin's
-    own, one thing after the other. A plugin that hangs misses what happens meanwhile.
+def events_stored(events: Sequence[Event], waits: Sequence[float]) -> None:
+    """Told after each commit, for measuring: the events that it stored, and for how many seconds each had waited for that.
+
+    Nobody who has it counts as somebody who wants an event: no read of the core is made for it, as for ``event_emitted``.
+    """
+
+
+@hookspec
+def delivery_settled(delivery: Delivery, outcome: Outcome, duration: float) -> None:
+    """Told after each attempt, which took ``duration`` seconds, once its outcome is written down. Like all that a dispatcher
+    tells: on a thread of the plugin's own, one thing after the other. A plugin that hangs misses what happens meanwhile.
     """
 
 

@@ -22,7 +22,16 @@ from supertokens_events.hookspecs import DISABLE_VARIABLE, turned_off
 from supertokens_events.log import get_logger
 from supertokens_events.sink import Sink
 
-__all__ = ["DISABLE_VARIABLE", "HookCall", "HookResult", "Plugin", "PluginError", "Plugins", "load_plugins"]
+__all__ = [
+    "DISABLE_VARIABLE",
+    "HookCall",
+    "HookResult",
+    "Plugin",
+    "PluginError",
+    "Plugins",
+    "add_plugin",
+    "load_plugins",
+]
 
 log = get_logger(__name__)
 
@@ -105,6 +114,11 @@ class Plugins:
         """Whether any plugin implements ``hook``."""
         caller: pluggy.HookCaller = getattr(self.manager.hook, hook)
         return bool(caller.get_hookimpls())
+
+
+def add_plugin(plugins: Plugins, plugin: object, name: str) -> None:
+    """Add one that has no entry point, before anything is built of ``plugins``. Raises :class:`PluginError`."""
+    plugins.found.append(_register(plugins, plugin, Plugin(name)))
 
 
 def load_plugins(extra: Sequence[object] = (), *, disable: str | None = None) -> Plugins:

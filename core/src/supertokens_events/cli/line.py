@@ -163,10 +163,14 @@ def _example(project: Project, event_type: str) -> Mapping[str, Any]:
 
 @click.command()
 @click.option("--until-empty", is_flag=True, help="End when nothing is due, instead of waiting for more.")
+@click.option("--metrics", "address", metavar="HOST:PORT", help="Serve figures for Prometheus there.")
+@click.option("--otel", is_flag=True, help="Tell OpenTelemetry: see opentelemetry-instrument.")
 @json_option
 @click.pass_context
 @pass_project
-def dispatch(project: Project, context: click.Context, *, until_empty: bool, as_json: bool) -> None:
+def dispatch(
+    project: Project, context: click.Context, *, until_empty: bool, address: str | None, otel: bool, as_json: bool
+) -> None:
     """Deliver what is due, and wait for more.
 
     SIGINT and SIGTERM end it: what is in flight gets 10 s to finish, the rest goes back to the outbox. If a sink blocks it,
@@ -174,8 +178,9 @@ def dispatch(project: Project, context: click.Context, *, until_empty: bool, as_
     """
     from supertokens_events.cli.dispatching import deliver, summary
     from supertokens_events.cli.logs import logging_to_stderr
+    from supertokens_events.cli.measuring import measured
 
-    with logging_to_stderr(), project.events() as events:
+    with logging_to_stderr(), measured(project, address=address, otel=otel) as events:
         before = events.outbox.status()
         unavailable = deliver(events, until_empty=until_empty)
         if not until_empty:

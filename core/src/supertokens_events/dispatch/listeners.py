@@ -43,7 +43,8 @@ class Listeners:
         if self._of_settled:
             for settlement, outcome in settled:
                 delivery = settlement.claim.delivery
-                self.tell("delivery_settled", delivery.event_type, delivery=delivery, outcome=outcome)
+                told = {"delivery": delivery, "outcome": outcome, "duration": settlement.duration}
+                self.tell("delivery_settled", delivery.event_type, **told)
 
     def tell(self, hook: str, event_type: str = "", /, **arguments: Any) -> None:
         """Something has happened. A failure is counted for ``event_type``."""

@@ -35,7 +35,7 @@ class Chain:
         return entry_for(event, self._plan, held) if wanted else None
 
     def _enrich(self, event: Event) -> Event:
-        for result in self._hooks.call(self._writer, "enrich_event", event):
+        for result in self._hooks.call(self._writer, "enrich_event", event.type, event=event):
             try:
                 if result.value:
                     event = _with_context(event, result.value)
@@ -53,7 +53,7 @@ class Chain:
     def _filter(self, event: Event) -> tuple[bool, str | None]:
         """Whether the event is wanted, and why its deliveries are held, if they are."""
         held: str | None = None
-        for result in self._hooks.call(self._writer, "filter_event", event):
+        for result in self._hooks.call(self._writer, "filter_event", event.type, event=event):
             self._hooks.failed(Reason.FILTER_FAILED, result, event.type)
             if result.error:
                 held = f"held: filter_event of the plugin {result.plugin!r} {_what_it_did(result)}"

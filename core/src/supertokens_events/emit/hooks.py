@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import Any
 
 from supertokens_events.emit.writer import Call, Retired, Writer
-from supertokens_events.event import Event
 from supertokens_events.ledger import Ledger, Reason
 from supertokens_events.log import describe_exception, get_logger
 from supertokens_events.plugins import HookResult, Plugins
@@ -16,7 +16,7 @@ __all__ = ["HookHung", "Hooks"]
 
 log = get_logger(__name__)
 
-_HOOKS = ("enrich_event", "filter_event", "event_emitted")
+_HOOKS = ("enrich_event", "filter_event", "events_stored", "event_emitted")
 
 
 class HookHung(Exception):
@@ -51,19 +51,19 @@ class Hooks:
             except RuntimeError:  # the interpreter shuts down, and stopping has a deadline of its own
                 return
 
-    def call(self, writer: Writer, hook: str, event: Event) -> Iterable[HookResult]:
-        """Each plugin's answer. A failure is counted and logged by :meth:`failed`.
+    def call(self, writer: Writer, hook: str, event_type: str, **arguments: Any) -> Iterable[HookResult]:
+        """Each plugin's answer about events of a type. A failure is counted and logged by :meth:`failed`.
 
         Raises :class:`Retired` when another thread has taken over meanwhile.
         """
-        return self._call(writer, hook, event) if hook in self._there else ()
+        return self._call(writer, hook, event_type, arguments) if hook in self._there else ()
 
-    def _call(self, writer: Writer, hook: str, event: Event) -> Iterator[HookResult]:
-        for call in self._plugins.calls(hook, event=event):
+    def _call(self, writer: Writer, hook: str, event_type: str, arguments: Mapping[str, Any]) -> Iterator[HookResult]:
+        for call in self._plugins.calls(hook, **arguments):
             if call.plugin in self._hung:
                 yield HookResult(call.plugin, error=HookHung())
                 continue
-            writer.enter(Call(call.plugin, hook, event.type))
+            writer.enter(Call(call.plugin, hook, event_type))
             result = call()
             try:
                 writer.leave()

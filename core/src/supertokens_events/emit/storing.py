@@ -23,6 +23,7 @@ _LONGEST_WAIT = 1.0  # seconds between tries at an outbox that is locked or full
 _SAY_FULL_EVERY = 1.0  # seconds
 
 _Prepared = tuple[Job, Entry]
+_Committed = tuple[Event, float]  # with the seconds that it has waited for that
 
 
 class Configuration(Protocol):
@@ -84,13 +85,14 @@ class Storing:
         chain = Chain(self._hooks, self._ledger, self._plan(), writer)
         prepared = [(job, entry) for job in writer.jobs if (entry := self._prepare(chain, job)) is not None]
         committed = self._append(writer, prepared) if prepared else []
-        writer.untold.extend(committed)
+        writer.untold.extend(event for event, _ in committed)
         self.save_ledger(writer)
         if committed:
-            self._stored(committed)
+            self._stored([event for event, _ in committed])
+            self._measure(writer, committed)
         self._tell(writer)
 
-    def _append(self, writer: Writer, prepared: Sequence[_Prepared]) -> list[Event]:
+    def _append(self, writer: Writer, prepared: Sequence[_Prepared]) -> list[_Committed]:
         """Commit the entries, however long it takes. If the store refuses them, each has a try of its own: one that cannot
         be stored costs no other.
         """
@@ -108,7 +110,7 @@ class Storing:
                 return []
             except Exception as error:
                 if len(prepared) > 1:
-                    return [event for one in prepared for event in self._append(writer, [one])]
+                    return [done for one in prepared for done in self._append(writer, [one])]
                 why = str(error) if isinstance(error, OutboxError) else describe_exception(error)
                 break
         self.lose_all([job for job, _ in prepared], why)
@@ -134,10 +136,15 @@ class Storing:
                 self._ledger.put_back(counts)
                 writer.counts_wait()
 
+    def _measure(self, writer: Writer, committed: Sequence[_Committed]) -> None:
+        events, waits = zip(*committed, strict=True)
+        for result in self._hooks.call(writer, "events_stored", events[0].type, events=events, waits=waits):
+            self._hooks.failed(Reason.LISTENER_FAILED, result, events[0].type)
+
     def _tell(self, writer: Writer) -> None:
         while writer.untold:
             event = writer.untold.popleft()
-            for result in self._hooks.call(writer, "event_emitted", event):
+            for result in self._hooks.call(writer, "event_emitted", event.type, event=event):
                 self._hooks.failed(Reason.LISTENER_FAILED, result, event.type)
 
     def _refuse(self, jobs: Sequence[Job], why: str) -> None:
@@ -179,7 +186,7 @@ class Storing:
         return job.entry
 
 
-def _answer(prepared: Sequence[_Prepared], sequences: Sequence[int]) -> list[Event]:
+def _answer(prepared: Sequence[_Prepared], sequences: Sequence[int]) -> list[_Committed]:
     events = [
         entry.event.model_copy(update={"sequence": sequence})
         for (_, entry), sequence in zip(prepared, sequences, strict=True)
@@ -187,4 +194,5 @@ def _answer(prepared: Sequence[_Prepared], sequences: Sequence[int]) -> list[Eve
     for (job, _), event in zip(prepared, events, strict=True):
         if job.is_first_answer():
             job.stored.set_result(event)
-    return events
+    now = time.monotonic()
+    return [(event, now - job.began) for (job, _), event in zip(prepared, events, strict=True)]

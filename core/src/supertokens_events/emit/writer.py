@@ -29,11 +29,14 @@ class Retired(BaseException):
 
 @dataclass
 class Job:
-    """One event on the queue. ``caller`` is the context it was emitted in: hooks see the request's context variables."""
+    """One event on the queue. ``caller`` is the context it was emitted in: hooks see the request's context variables. ``began``
+    is when, by the monotonic clock.
+    """
 
     event: Event
     stored: Future[Event | None] = field(default_factory=Future)
     caller: contextvars.Context = field(default_factory=contextvars.copy_context)
+    began: float = field(default_factory=time.monotonic)
     entry: Entry | None = None
     """What is to be stored of it, once it went through the hooks."""
     _answered: threading.Lock = field(default_factory=threading.Lock)
