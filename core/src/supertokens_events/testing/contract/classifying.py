@@ -1,0 +1,126 @@
+"""What the place says, and what the sink makes of it: the outcome decides when, and whether, it is asked again."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from supertokens_events.sink import Rejected, Retry, Sink
+from supertokens_events.testing.contract.base import Base, all_delivered
+from supertokens_events.testing.place import Place
+from supertokens_events.testing.stalls import LoopWatch
+
+__all__ = ["Classifying"]
+
+_WAIT = 120.0  # seconds that a busy place asks for
+_SLACK = 2.0  # seconds, of what is written as a date, or passes meanwhile
+
+
+class Classifying(Base):
+    """The place does not take everything."""
+
+    def test_a_refusal_is_final(self, sink: Sink[Any], place: Place) -> None:
+        """An event that the place never takes is ``Rejected``, with a reason for people."""
+        self.asks_for("can_refuse")
+        place.refuse()
+
+        (outcome,) = self.run_once(sink, [self.delivery()])
+
+        assert isinstance(outcome, Rejected), outcome
+        assert outcome.reason.strip()
+
+    def test_a_busy_place_is_asked_later(self, sink: Sink[Any], place: Place) -> None:
+        """A place that asks for patience gets it: ``Retry``, ``after`` what it says."""
+        self.asks_for("can_be_busy")
+        place.be_busy(_WAIT)
+
+        (outcome,) = self.run_once(sink, [self.delivery()])
+
+        assert isinstance(outcome, Retry), outcome
+        assert outcome.reason.strip()
+        if self.says_when:
+            assert outcome.after is not None, (
+                "the place said when, and the outcome does not (`says_when = False`: it cannot)"
+            )
+            assert outcome.after == pytest.approx(_WAIT, abs=_SLACK)
+
+    def test_a_place_that_is_away_is_told(self, sink: Sink[Any], place: Place) -> None:
+        """Out of reach is ``Retry(away=True)``, so that a probe goes out and not everything; ``check()`` and ``open()`` bear
+        with it.
+        """
+        self.asks_for("can_be_away")
+        place.go_away()
+
+        (outcome,) = self.run_once(sink, [self.delivery()])
+        problems = self.run(sink.check)
+
+        assert isinstance(outcome, Retry), outcome
+        assert outcome.away, f"any other event would have fared the same: {outcome}"
+        assert outcome.reason.strip()
+        assert all(one.strip() for one in problems)
+
+    def test_a_place_that_comes_back_is_found(self, sink: Sink[Any], place: Place) -> None:
+        """The same sink delivers again once the place is back: it does not stay with a broken connection."""
+        self.asks_for("can_be_away")
+        before, meanwhile, after = self.deliveries(3)
+
+        async def there_and_back() -> None:
+            async with self.opened(sink):
+                await self.deliver(sink, [before])
+                place.go_away()
+                await self.deliver(sink, [meanwhile])
+                place.take()
+                told.extend(await self.deliver(sink, [after]))
+
+        told: list[Any] = []
+        self.run(there_and_back)
+
+        assert all_delivered(told), told
+        assert after.event_id in self.arrived(place, [before, after])
+
+    def test_garbage_is_no_exception(self, sink: Sink[Any], place: Place) -> None:
+        """Whatever nonsense the place answers, there is an outcome, with a reason where it did not go well."""
+        self.asks_for("is_remote")
+        assert place.garbage, f"{type(place).__name__}.garbage is empty: what nonsense can it answer?"
+        for garbage in place.garbage:
+            place.answer(garbage)
+
+            (outcome,) = self.run_once(sink, [self.delivery()])
+
+            assert not isinstance(outcome, Retry | Rejected) or outcome.reason.strip(), f"{garbage}: {outcome}"
+
+    def test_a_place_that_hangs_is_left(self, sink: Sink[Any], place: Place) -> None:
+        """Within its deadline a call gives up by itself, as ``Retry``: a timeout of its own says best what hung."""
+        self.asks_for("is_remote")
+        assert self.patience <= sink.deadline, f"`patience` is longer than the sink's deadline of {sink.deadline:g} s"
+        place.hang()
+
+        (outcome,) = self.run_once(sink, [self.delivery()])
+
+        assert isinstance(outcome, Retry), outcome
+
+    def test_the_event_loop_goes_on(self, sink: Sink[Any], place: Place) -> None:
+        """While a call waits, other sinks deliver on the same loop: nothing in it blocks."""
+        watch = LoopWatch()
+        first, *others = batches_to_watch(self, sink)
+
+        async def deliver() -> None:
+            async with self.opened(sink):
+                await self.deliver(sink, first)  # what is imported by the first call is not what is looked for
+                if getattr(self, "is_remote", False):
+                    place.hang()
+                with watch.watching():
+                    for batch in others:
+                        await self.deliver(sink, batch)
+
+        self.run(deliver)
+
+        assert not watch.blocked_at, f"deliver() blocked the event loop here:\n{watch.blocked_at}"
+
+
+def batches_to_watch(contract: Base, sink: Sink[Any]) -> list[Any]:
+    """Two calls, as large as they come."""
+    size = min(sink.batch.size, 50) if sink.batch else 1
+    both = contract.deliveries(2 * size)
+    return [both[:size], both[size:]]
