@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
-from functools import partial
+from dataclasses import replace
+from functools import cache, partial
 from pathlib import Path
 from typing import Any, ClassVar, TypeVar
 
@@ -110,8 +111,7 @@ class Base:
 
     def load(self, own: Mapping[str, Any], folder: Path, **tables: Any) -> tuple[Settings, Plugins]:
         """A configuration with this sink, whatever is installed."""
-        plugins = load_plugins(disable="*")
-        plugins.sink_types[self.sink_type.type] = self.sink_type
+        plugins = replace(_nothing_installed(), sink_types={self.sink_type.type: self.sink_type})
         sinks = {SINK: {"type": self.sink_type.type, "events": ["*"], **own}}
         return load_settings({**tables, "sinks": sinks}, plugins, folder=folder), plugins
 
@@ -178,6 +178,15 @@ class Base:
         async with self.opened(sink):
             return await self.deliver_all(sink, deliveries)
 
+    def run_each(self, sink: Sink[Any], deliveries: Sequence[Delivery]) -> list[Outcome]:
+        """Their outcomes, each of a call of its own, of a sink that is opened for all of them and then closed."""
+
+        async def each() -> list[Outcome]:
+            async with self.opened(sink):
+                return [outcome for one in deliveries for outcome in await self.deliver(sink, [one])]
+
+        return self.run(each)
+
     def run_once(self, sink: Sink[Any], deliveries: Sequence[Delivery]) -> list[Outcome]:
         """:meth:`deliver_once`, run."""
         return self.run(partial(self.deliver_once, sink, deliveries))
@@ -203,6 +212,12 @@ def batches(sink: Sink[Any], deliveries: Sequence[Delivery]) -> list[list[Delive
         made[-1].append(delivery)
         room -= size
     return made
+
+
+@cache
+def _nothing_installed() -> Plugins:
+    """Found once: looking for entry points takes longer than most tests."""
+    return load_plugins(disable="*")
 
 
 def ids(deliveries: Sequence[Delivery]) -> list[str]:

@@ -14,6 +14,7 @@ from supertokens_events.testing.stalls import LoopWatch
 __all__ = ["Classifying"]
 
 _WAIT = 120.0  # seconds that a busy place asks for
+_MANY = 50  # deliveries in one call, where a sink's batches may be larger
 _SLACK = 2.0  # seconds, of what is written as a date, or passes meanwhile
 
 
@@ -102,25 +103,18 @@ class Classifying(Base):
 
     def test_the_event_loop_goes_on(self, sink: Sink[Any], place: Place) -> None:
         """While a call waits, other sinks deliver on the same loop: nothing in it blocks."""
-        watch = LoopWatch()
-        first, *others = batches_to_watch(self, sink)
+        remote, watch = getattr(self, "is_remote", False), LoopWatch()
+        size = min(sink.batch.size, _MANY) if sink.batch else 1
+        deliveries = self.deliveries(2 * size)
 
         async def deliver() -> None:
             async with self.opened(sink):
-                await self.deliver(sink, first)  # what is imported by the first call is not what is looked for
-                if getattr(self, "is_remote", False):
+                await self.deliver(sink, deliveries[:size])  # what the first call imports is not what is looked for
+                if remote:
                     place.hang()
                 with watch.watching():
-                    for batch in others:
-                        await self.deliver(sink, batch)
+                    await self.deliver(sink, deliveries[size : size + 1] if remote else deliveries[size:])
 
         self.run(deliver)
 
         assert not watch.blocked_at, f"deliver() blocked the event loop here:\n{watch.blocked_at}"
-
-
-def batches_to_watch(contract: Base, sink: Sink[Any]) -> list[Any]:
-    """Two calls, as large as they come."""
-    size = min(sink.batch.size, 50) if sink.batch else 1
-    both = contract.deliveries(2 * size)
-    return [both[:size], both[size:]]

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 import copy
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
-
-import anyio
 
 from supertokens_events.event import Event
 from supertokens_events.events import Events
 from supertokens_events.outbox import DeliveryState
-from supertokens_events.sink import Delivered, Delivery, Outcome, Rejected, Sink
+from supertokens_events.sink import Delivered, Outcome, Rejected, Sink
 from supertokens_events.testing.contract.base import Base, all_delivered, batches, ids
 from supertokens_events.testing.place import Place
 from supertokens_events.testing.samples import odd_events, sample_event, sample_events
@@ -93,16 +92,21 @@ class Delivering(Base):
 
     def test_it_takes_odd_events(self, sink: Sink[Any], place: Place) -> None:
         """Whatever an event holds, it is delivered, or rejected for a reason: trying again would not help."""
-        for name, event in odd_events().items():
-            (outcome,) = self.run_once(sink, [self.delivery(event)])
+        odd = odd_events()
 
+        outcomes = self.run_each(
+            sink, [self.delivery(event, number) for number, event in enumerate(odd.values(), start=1)]
+        )
+
+        for name, outcome in zip(odd, outcomes, strict=True):
             assert isinstance(outcome, Delivered | Rejected), f"{name}: {outcome}"
 
     def test_it_sends_the_body(self, sink: Sink[Any], place: Place) -> None:
         """What arrives holds the bytes that were stored."""
         self.asks_for("sends_body")
         odd = [self.delivery(event, number) for number, event in enumerate(odd_events().values(), start=1)]
-        sent = [delivery for delivery in odd if all_delivered(self.run_once(sink, [delivery]))]
+        outcomes = self.run_each(sink, odd)
+        sent = [delivery for delivery, outcome in zip(odd, outcomes, strict=True) if isinstance(outcome, Delivered)]
 
         received = "\n".join(place.received())
 
@@ -128,20 +132,15 @@ class Delivering(Base):
     def test_calls_may_overlap(self, sink: Sink[Any], place: Place) -> None:
         """As many calls at once as its ``concurrency`` allows: each has its own outcomes, and all arrives."""
         calls = [[one] for one in self.deliveries(min(sink.concurrency, _AT_ONCE))]
-        outcomes: dict[int, Outcome] = {}
 
-        async def call(number: int, deliveries: list[Delivery]) -> None:
-            (outcomes[number],) = await self.deliver(sink, deliveries)
+        async def at_once() -> list[Sequence[Outcome]]:
+            async with self.opened(sink):
+                return await asyncio.gather(*(self.deliver(sink, deliveries) for deliveries in calls))
 
-        async def at_once() -> None:
-            async with self.opened(sink), anyio.create_task_group() as tasks:
-                for number, deliveries in enumerate(calls):
-                    tasks.start_soon(call, number, deliveries)
-
-        self.run(at_once)
+        outcomes = [outcome for told in self.run(at_once) for outcome in told]
 
         everything = [delivery for deliveries in calls for delivery in deliveries]
-        assert all_delivered(list(outcomes.values())), outcomes
+        assert all_delivered(outcomes), outcomes
         assert set(self.arrived(place, everything)) == set(ids(everything))
 
     def test_it_asks_and_warns_without_sending(self, sink: Sink[Any], place: Place) -> None:
