@@ -10,15 +10,18 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from supertokens_events.testing.captured import CapturedEvents, capture_events
     from supertokens_events.testing.clock import FakeClock
     from supertokens_events.testing.contract import SinkContract, deviates
     from supertokens_events.testing.http_place import HttpAnswer, HttpPlace, HttpRequest
+    from supertokens_events.testing.memory import memory_outbox
     from supertokens_events.testing.place import Place
     from supertokens_events.testing.recording import RecordingSink
     from supertokens_events.testing.samples import odd_events, sample_event, sample_events
     from supertokens_events.testing.server import ServerPlace
 
 __all__ = [
+    "CapturedEvents",
     "FakeClock",
     "HttpAnswer",
     "HttpPlace",
@@ -27,13 +30,16 @@ __all__ = [
     "RecordingSink",
     "ServerPlace",
     "SinkContract",
+    "capture_events",
     "deviates",
+    "memory_outbox",
     "odd_events",
     "sample_event",
     "sample_events",
 ]
 
 _HOMES = {
+    "CapturedEvents": "captured",
     "FakeClock": "clock",
     "HttpAnswer": "http_place",
     "HttpPlace": "http_place",
@@ -42,7 +48,9 @@ _HOMES = {
     "RecordingSink": "recording",
     "ServerPlace": "server",
     "SinkContract": "contract",
+    "capture_events": "captured",
     "deviates": "contract",
+    "memory_outbox": "memory",
     "odd_events": "samples",
     "sample_event": "samples",
     "sample_events": "samples",
