@@ -9,6 +9,7 @@ pytestmark = pytest.mark.skipif(not HAS_PLUGINS, reason="this SDK has no plugins
 
 APP = """
     import os
+    from contextlib import asynccontextmanager
 
     from fastapi import FastAPI
     from supertokens_python import InputAppInfo, SupertokensConfig, SupertokensExperimentalConfig, init
@@ -28,7 +29,14 @@ APP = """
         telemetry=False,
         experimental=SupertokensExperimentalConfig(plugins=[events.plugin()]),
     )
-    app = FastAPI(on_startup=[events.start], on_shutdown=[events.stop])
+
+    @asynccontextmanager
+    async def lifespan(app):
+        events.start()
+        yield
+        events.stop()
+
+    app = FastAPI(lifespan=lifespan)
     app.add_middleware(get_middleware())
 """
 
