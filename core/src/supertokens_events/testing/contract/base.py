@@ -75,7 +75,9 @@ class Base:
     says_when: ClassVar[bool] = True
     """Whether a place that is busy can say for how long."""
     patience: ClassVar[float] = 5.0
-    """Seconds that one call may take, with ``sink_settings``. Let them shorten the sink's own timeout."""
+    """Seconds that one call may take, with ``sink_settings``: let them shorten the sink's own timeout. Never more than the
+    sink's ``deadline``.
+    """
 
     @pytest.fixture
     def place(self) -> Place:
@@ -153,11 +155,12 @@ class Base:
 
     async def deliver(self, sink: Sink[Any], deliveries: Sequence[Delivery]) -> Sequence[Outcome]:
         """The outcomes of one call, which the dispatcher would accept."""
+        within = min(self.patience, sink.deadline)
         try:
-            with anyio.fail_after(self.patience) as limit:
+            with anyio.fail_after(within) as limit:
                 outcomes = await sink.deliver(list(deliveries))
         except TimeoutError as error:
-            late = f"deliver() took longer than {self.patience:g} s: set a timeout in `sink_settings`, or `patience`"
+            late = f"deliver() took longer than {within:g} s: set a timeout in `sink_settings`, or `patience`"
             pytest.fail(late if limit.cancelled_caught else _raised("deliver", error), pytrace=False)
         except Exception as error:
             pytest.fail(_raised("deliver", error), pytrace=False)

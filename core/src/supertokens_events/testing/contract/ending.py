@@ -64,7 +64,7 @@ class Ending(Base):
         assert self.arrived(place, [after]) == [after.event_id]
 
     def test_it_can_be_closed_at_any_time(self, sink: Sink[Any], place: Place) -> None:
-        """``close()`` is fine without ``open()``, twice, and after a failed start."""
+        """``close()`` is fine without ``open()``, and twice."""
 
         async def close() -> None:
             await sink.close()
