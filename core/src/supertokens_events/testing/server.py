@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import socket
 import threading
 from abc import abstractmethod
 from collections.abc import Callable, Coroutine
@@ -32,8 +33,8 @@ class ServerPlace(Place):
 
     def __init__(self) -> None:
         self._mode: Callable[[asyncio.StreamReader, asyncio.StreamWriter], Coroutine[Any, Any, None]] | None = None
-        self._connections: dict[asyncio.Task[None], asyncio.StreamWriter] = {}
-        self._server: asyncio.Server | None = None
+        self._connections: dict[asyncio.Task[None], socket.socket] = {}
+        self._listener: socket.socket | None = None
         self._loop: asyncio.AbstractEventLoop
         self._stopped: asyncio.Event
         self._ready = threading.Event()
@@ -101,33 +102,45 @@ class ServerPlace(Place):
         await self._leave()
 
     async def _listen(self) -> None:
-        if self._server is None:
-            self._server = await asyncio.start_server(self._connected, self.host, self.port)
-            self.port = self._server.sockets[0].getsockname()[1]
+        if self._listener is None:
+            self._listener = socket.create_server((self.host, self.port))
+            self._listener.setblocking(False)
+            self.port = self._listener.getsockname()[1]
+            self._loop.add_reader(self._listener, self._accept, self._listener)
 
-    async def _leave(self) -> None:
-        server, self._server = self._server, None
-        if server is not None:
-            server.close()
-        for writer in self._connections.values():
-            writer.transport.abort()
-        if self._connections:
-            await asyncio.wait(self._connections)
-        if server is not None:
-            await server.wait_closed()
+    # asyncio's own server may have a connection that nobody knows of yet when it is closed.
 
-    async def _connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        task = asyncio.current_task()
-        assert task is not None
-        self._connections[task] = writer
+    def _accept(self, listener: socket.socket) -> None:
+        with contextlib.suppress(BlockingIOError, ConnectionAbortedError):
+            connection, _ = listener.accept()
+            task = self._loop.create_task(self._connected(connection))
+            self._connections[task] = connection
+            task.add_done_callback(self._connections.pop)
+
+    async def _connected(self, connection: socket.socket) -> None:
+        reader, writer = await asyncio.open_connection(sock=connection)
         try:
             with contextlib.suppress(asyncio.IncompleteReadError, OSError):
                 await self.serve(reader, writer)
-        finally:
             writer.close()
+        finally:
+            if not writer.is_closing():
+                writer.transport.abort()
             with contextlib.suppress(OSError):
                 await writer.wait_closed()
-            del self._connections[task]
+
+    async def _leave(self) -> None:
+        if self._listener is not None:
+            self._loop.remove_reader(self._listener)
+            self._listener.close()
+            self._listener = None
+        left = dict(self._connections)
+        for task in left:
+            task.cancel()
+        if left:
+            await asyncio.wait(left)
+        for connection in left.values():
+            connection.close()  # of a task that had not begun
 
 
 async def _hang(reader: asyncio.StreamReader, _writer: asyncio.StreamWriter) -> None:
