@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from supertokens_events.testing.http_place import HttpAnswer, HttpPlace, HttpRequest
     from supertokens_events.testing.memory import memory_outbox
     from supertokens_events.testing.place import Place
+    from supertokens_events.testing.proxy import ProxyPlace
     from supertokens_events.testing.recording import RecordingSink
     from supertokens_events.testing.samples import odd_events, sample_event, sample_events
     from supertokens_events.testing.server import ServerPlace
@@ -27,6 +28,7 @@ __all__ = [
     "HttpPlace",
     "HttpRequest",
     "Place",
+    "ProxyPlace",
     "RecordingSink",
     "ServerPlace",
     "SinkContract",
@@ -45,6 +47,7 @@ _HOMES = {
     "HttpPlace": "http_place",
     "HttpRequest": "http_place",
     "Place": "place",
+    "ProxyPlace": "proxy",
     "RecordingSink": "recording",
     "ServerPlace": "server",
     "SinkContract": "contract",
