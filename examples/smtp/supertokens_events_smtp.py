@@ -55,7 +55,7 @@ class SmtpSink(Sink[SmtpSettings]):
             hostname=settings.host,
             port=settings.port,
             username=settings.username,
-            password=settings.password and settings.password.get_secret_value(),
+            password=settings.password.get_secret_value() if settings.password else None,
             start_tls=settings.start_tls,
             timeout=settings.timeout,
         )

@@ -6,6 +6,7 @@ the pytest fixture ``events`` over it. Both: :class:`FakeClock`, :func:`sample_e
 
 from __future__ import annotations
 
+import sys
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
@@ -76,4 +77,5 @@ def _rewrite_assertions() -> None:
         import pytest
     except ImportError as error:
         raise ImportError("SinkContract needs pytest: pip install 'supertokens-events[testing]'") from error
-    pytest.register_assert_rewrite(f"{__name__}.contract")
+    if (contract := f"{__name__}.contract") not in sys.modules:
+        pytest.register_assert_rewrite(contract)

@@ -118,7 +118,11 @@ class ServerPlace(Place):
             task.add_done_callback(self._connections.pop)
 
     async def _connected(self, connection: socket.socket) -> None:
-        reader, writer = await asyncio.open_connection(sock=connection)
+        try:
+            reader, writer = await asyncio.open_connection(sock=connection)
+        except OSError:  # the other side has gone already
+            connection.close()
+            return
         try:
             with contextlib.suppress(asyncio.IncompleteReadError, OSError):
                 await self.serve(reader, writer)

@@ -67,7 +67,7 @@ class AboutItself(Base):
 
 
 def _contract_of(cls: type) -> type:
-    """The contract that ``cls`` inherits: the last class of its kind that is ours."""
+    """The contract as it came with the package, whatever ``cls`` and its other bases made of it."""
     return next(base for base in cls.__mro__ if base.__module__ == __package__)
 
 
