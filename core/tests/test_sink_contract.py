@@ -40,3 +40,32 @@ def test_exactly_what_is_wrong_is_found(name, monkeypatch):
 
     assert set(found.failed) == sink_mutants.WRONG[name], "\n\n".join(found.failed.values())
     assert found.passed > 10
+
+
+@pytest.mark.parametrize(
+    ("test", "told"),
+    [
+        ("TestBlocksTheLoop::test_the_event_loop_goes_on", "time.sleep(0.6)"),
+        (
+            "TestSaysNothing::test_it_says_what_its_place_can_do",
+            "sends_body: what the place gets holds `delivery.body` as it is",
+        ),
+        (
+            "TestOverrides::test_it_deviates_with_a_reason",
+            "TestOverrides overrides test_it_delivers, test_it_sends_the_body: say why",
+        ),
+        (
+            "TestReadsWhatIsNotThere::test_garbage_is_no_exception",
+            "half of some JSON: deliver() raised JSONDecodeError",
+        ),
+        ("TestTellsWhoItIs::test_secrets_are_not_shown", "secrets[0] is in repr(sink)"),
+    ],
+)
+def test_a_failure_says_what_to_look_at(test, told, monkeypatch):
+    """Its text has the line that blocks, the statement that is missing, the answer that was too much; and never the secret."""
+    monkeypatch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")
+
+    (text,) = run_contract(test).failed.values()
+
+    assert told in text
+    assert sink_mutants.KEY not in text

@@ -8,15 +8,18 @@ import threading
 import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 __all__ = ["LoopWatch"]
 
 _TICK = 0.01  # seconds
 _MANY = 25  # ticks in which the loop does nothing
+_FRAMES = 6  # of the stack that are told
+_CALLERS = (str(Path(asyncio.__file__).parent), str(Path(__file__).parent))
 
 
 class LoopWatch:
-    """Finds an event loop that is blocked. :attr:`blocked_at` is then what it was doing, innermost call last; else ``""``.
+    """Finds an event loop that is blocked. :attr:`blocked_at` is then what it was doing, outermost call first; else ``""``.
 
     It counts its own ticks, not seconds: a machine that has no time for the loop has none for the watch either.
     """
@@ -49,5 +52,8 @@ class LoopWatch:
 
 
 def _stack(thread_id: int) -> str:
+    """What the thread does, from where the event loop, or a test of ours, has called something."""
     frame = sys._current_frames().get(thread_id)  # noqa: SLF001 - what the documentation names for this
-    return "".join(traceback.format_stack(frame, limit=None)[-6:]) if frame is not None else "it is gone"
+    stack = traceback.extract_stack(frame) if frame is not None else []
+    callers = [number for number, one in enumerate(stack, start=1) if one.filename.startswith(_CALLERS)]
+    return "".join(traceback.format_list(stack[max(callers, default=0) :][:_FRAMES]))

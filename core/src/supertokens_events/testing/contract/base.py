@@ -153,21 +153,28 @@ class Base:
             with anyio.CancelScope(shield=True):
                 await sink.close()
 
+    async def call(self, sink: Sink[Any], deliveries: Sequence[Delivery]) -> Any:
+        """What one call returns. One that raises fails the test, with a sentence; one that is cancelled ends."""
+        try:
+            return await sink.deliver(list(deliveries))
+        except Exception as error:
+            raised = describe_exception(error)
+        pytest.fail(f"deliver() raised {raised}: an exception is a bug; say Retry or Rejected", pytrace=False)
+
     async def deliver(self, sink: Sink[Any], deliveries: Sequence[Delivery]) -> Sequence[Outcome]:
         """The outcomes of one call, which the dispatcher would accept."""
         within = min(self.patience, sink.deadline)
-        try:
-            with anyio.fail_after(within) as limit:
-                outcomes = await sink.deliver(list(deliveries))
-        except TimeoutError as error:
+        outcomes: Any = None
+        with anyio.move_on_after(within) as limit:
+            outcomes = await self.call(sink, deliveries)
+        if limit.cancelled_caught:
             late = f"deliver() took longer than {within:g} s: set a timeout in `sink_settings`, or `patience`"
-            pytest.fail(late if limit.cancelled_caught else _raised("deliver", error), pytrace=False)
-        except Exception as error:
-            pytest.fail(_raised("deliver", error), pytrace=False)
+            pytest.fail(late, pytrace=False)
         try:
             return checked(outcomes, len(deliveries))
         except BrokenContract as error:
-            pytest.fail(str(error), pytrace=False)
+            broken = str(error)
+        pytest.fail(broken, pytrace=False)
 
     async def deliver_all(self, sink: Sink[Any], deliveries: Sequence[Delivery]) -> list[Outcome]:
         """The outcomes of as many calls as the sink's ``batch`` asks for, in order."""
@@ -231,7 +238,3 @@ def ids(deliveries: Sequence[Delivery]) -> list[str]:
 def all_delivered(outcomes: Sequence[Outcome]) -> bool:
     """Whether the place has them all."""
     return all(isinstance(outcome, Delivered) for outcome in outcomes)
-
-
-def _raised(method: str, error: BaseException) -> str:
-    return f"{method}() raised {describe_exception(error)}: an exception is a bug; say Retry or Rejected"

@@ -32,7 +32,10 @@ class Delivering(Base):
         outcomes = self.run_once(sink, [delivery])
 
         assert all_delivered(outcomes), outcomes
-        assert self.arrived(place, [delivery]) == [delivery.event_id]
+        assert self.arrived(place, [delivery]), (
+            f"{self.trace(delivery)!r} is not in what the place received; if it could not be, override `trace`, which says "
+            f"what is looked for, or the place's `received`: {place.received()!r:.500}"
+        )
 
     def test_it_delivers_the_whole_line(self, sink_settings: Mapping[str, Any], place: Place, tmp_path: Path) -> None:
         """An event that an app emits arrives, by way of the outbox and the dispatcher."""
@@ -122,7 +125,7 @@ class Delivering(Base):
 
         async def deliver() -> object:
             async with self.opened(sink):
-                return await sink.deliver(given)
+                return await sink.deliver(given)  # this very list
 
         self.run(deliver)
 

@@ -36,7 +36,7 @@ class Ending(Base):
         async def cancelled() -> tuple[bool, float]:
             async with self.opened(sink):
                 with anyio.move_on_after(_BEFORE) as scope:
-                    await sink.deliver([self.delivery()])
+                    await self.call(sink, [self.delivery()])
                 return scope.cancelled_caught, anyio.current_time() - scope.deadline
 
         caught, late = self.run(cancelled)
@@ -56,7 +56,7 @@ class Ending(Base):
             async with self.opened(sink):
                 place.hang()
                 with anyio.move_on_after(_BEFORE):
-                    await sink.deliver([before])
+                    await self.call(sink, [before])
                 place.take()
                 return await self.deliver(sink, [after])
 

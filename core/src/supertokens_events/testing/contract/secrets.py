@@ -42,7 +42,7 @@ class Secrets(Base):
             "warnings()": "\n".join(sink.warnings()),
         }
 
-        assert self.found_in(shown) == []
+        self.check_hidden(shown)
 
     def test_secrets_are_not_in_errors(self, sink_settings: Mapping[str, Any], tmp_path: Path) -> None:
         """A mistake in the settings is told without the secret that stands beside it, or in it."""
@@ -56,7 +56,7 @@ class Secrets(Base):
             except Exception as error:
                 told[case] = repr(error)
 
-        assert self.found_in(told) == []
+        self.check_hidden(told)
 
     def test_secrets_are_not_told(
         self,
@@ -77,7 +77,7 @@ class Secrets(Base):
         )
         told["what was printed"] = "".join(capfd.readouterr())
 
-        assert self.found_in(told) == []
+        self.check_hidden(told)
 
     def cases(self, place: Place) -> Iterator[str]:
         """Has the place do all that it can, one after the other."""
@@ -96,14 +96,16 @@ class Secrets(Base):
             place.go_away()
             yield "away"
 
-    def found_in(self, told: Mapping[str, str]) -> list[str]:
-        """Where a secret stands, and which, without showing it."""
-        return [
+    def check_hidden(self, told: Mapping[str, str]) -> None:
+        """No secret is in any of these texts. The failure says where which one stands, and shows neither."""
+        leaks = [
             f"secrets[{number}] is in {where}"
             for number, secret in enumerate(self.secrets)
             for where, text in told.items()
             if secret in text or quote(secret, safe="") in text
         ]
+        if leaks:
+            pytest.fail("\n".join(leaks), pytrace=False)
 
 
 async def _tell(sink: Sink[Any], delivery: Any, patience: float) -> str:
