@@ -118,7 +118,7 @@ class HttpPlace(ServerPlace):
                 await writer.drain()
                 return
             answer = self._answer_to(request)
-            if self._mode is None and answer.status // 100 == 2:
+            if self.answering and answer.status // 100 == 2:
                 self._taken.append(self.text_of(request))
             await self.reply(reader, writer, answer.to_bytes())
 

@@ -54,6 +54,11 @@ class ServerPlace(Place):
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """One connection, until the other side closes it (an end of file here may raise)."""
 
+    @property
+    def answering(self) -> bool:
+        """Whether :meth:`reply` sends what it is given: the place neither hangs nor talks nonsense."""
+        return self._mode is None
+
     async def reply(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, answer: bytes) -> bool:
         """Send ``answer``, unless the place hangs or answers garbage; returns whether it was sent."""
         if self._mode is not None:
