@@ -20,7 +20,7 @@ from apps.processes import run_python
 from supertokens_events import hookspecs
 from supertokens_events.config import load_settings
 from supertokens_events.plugins import load_plugins
-from supertokens_events.testing import sample_event
+from supertokens_events.testing import SinkContract, sample_event
 from supertokens_events_webhook.receiver import WebhookVerificationError
 from supertokens_events_webhook.signing import key_from, signature_header
 
@@ -90,6 +90,31 @@ def test_every_hook_is_in_the_guide() -> None:
 
     assert set(table) == hooks
     assert len(table) == len(hooks)
+
+
+def test_every_test_of_the_contract_is_in_the_guide() -> None:
+    """With what it asks for, as its docstring says it; and the guide tells of no test that does not exist."""
+    told = re.findall(r"^\| `(test_\w+)` \| (.*) \|$", (GUIDE / "testing.md").read_text(encoding="utf-8"), re.MULTILINE)
+    tests = inspect.getmembers(SinkContract, lambda member: getattr(member, "__name__", "").startswith("test_"))
+
+    assert dict(told) == {name: " ".join((test.__doc__ or "").split()).replace("``", "`") for name, test in tests}
+    assert len(told) == len(tests)
+
+
+def test_the_tests_of_the_guide_pass(elsewhere: Path) -> None:
+    """The app's test and the contract of the pager, as they are shown, with the line for pytest that is shown."""
+    for name, content in files(GUIDE / "testing.md").items():
+        (elsewhere / name).write_text(content, encoding="utf-8")
+
+    done = run_python(
+        *("-m", "pytest", "-q", "-p", "no:cacheprovider", "-p", "supertokens_events_pytest"),
+        cwd=elsewhere,
+        PYTEST_DISABLE_PLUGIN_AUTOLOAD="1",
+    )
+
+    assert re.search(r"^\d\d passed", done.stdout, re.MULTILINE), done.stdout
+    assert done.returncode == 0, done.stdout
+    assert not list(elsewhere.glob("shop.db*"))
 
 
 def test_the_sink_of_the_guide_is_a_package(elsewhere: Path) -> None:

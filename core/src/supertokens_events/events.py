@@ -6,7 +6,8 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from datetime import datetime
 from functools import partial
@@ -291,6 +292,30 @@ class Events:
             self.emitter.stop(max(0.0, deadline - time.monotonic()))  # what the dispatcher has counted, and told
         self.outbox.close()
         self._stopping = False
+
+    @contextmanager
+    def diverted(self, outbox: Outbox) -> Iterator[None]:
+        """Until this ends, store in ``outbox`` and nowhere else, and start no dispatcher: for tests, which
+        :func:`supertokens_events.testing.capture_events` writes shorter.
+
+        What was emitted before is stored where it was to be first. ``outbox`` stays open; it is the caller's.
+        """
+        before = self.outbox, self._thread
+        if self._thread is not None:
+            self._thread.stop()
+        self._thread = None
+        self._store_in(outbox)
+        try:
+            yield
+        finally:
+            self._store_in(before[0])
+            self._thread = before[1]
+
+    def _store_in(self, outbox: Outbox) -> None:
+        self.emitter.store_in(outbox)
+        self.outbox = outbox
+        if self._before_response is not None:
+            self._before_response.store_in(outbox)
 
     def replace_sinks(self, sinks: Mapping[str, Any]) -> None:
         """Have these sinks from now on, all of them and no others: the tables under ``sinks`` of a configuration. What is stored

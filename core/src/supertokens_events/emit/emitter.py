@@ -120,6 +120,12 @@ class Emitter:
         """Do by ``plan`` from now on; a batch that is being stored is stored by the old one."""
         self._plan = plan
 
+    def store_in(self, outbox: Outbox) -> None:
+        """Store in ``outbox`` from now on. What was emitted before is stored where it was to be, as by :meth:`stop`."""
+        if self._writer is not None:
+            self.stop()
+        self.outbox = self._storing.outbox = outbox
+
     @property
     def routes(self) -> Sequence[Route]:
         """Who gets events."""

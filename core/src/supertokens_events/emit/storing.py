@@ -55,7 +55,7 @@ class Storing:
         configuration: Configuration | None,
     ) -> None:
         self.counts_told = False
-        self._outbox = outbox
+        self.outbox = outbox
         self._ledger = ledger
         self._hooks = hooks
         self._plan = plan
@@ -99,7 +99,7 @@ class Storing:
         wait = 0.0
         while True:
             try:
-                return _answer(prepared, self._outbox.append([entry for _, entry in prepared]))
+                return _answer(prepared, self.outbox.append([entry for _, entry in prepared]))
             except OutboxUnavailable as error:
                 why = str(error)
                 if not writer.has_time():
@@ -131,7 +131,7 @@ class Storing:
         writer.counts_stored()
         if counts:
             try:
-                self._outbox.record(counts)
+                self.outbox.record(counts)
             except OutboxError:
                 self._ledger.put_back(counts)
                 writer.counts_wait()

@@ -85,6 +85,11 @@ class BeforeResponse:
         """Let what is being written down be written, for up to ``timeout`` seconds."""
         self._writing.join(timeout)
 
+    def store_in(self, outbox: Outbox) -> None:
+        """Take events from ``outbox`` from now on. What was called before is written down where it was taken from."""
+        self.stop(_LEASE)
+        self._outbox = outbox
+
     def _start_anew(self) -> None:
         """In a forked child: what ran and what was being written down are the parent's."""
         self._running, self._writing = Running(), Writing()
@@ -155,16 +160,17 @@ class BeforeResponse:
                     error=answer.outcome.reason,
                 )
         if answers:
-            self._writing.start(lambda: self._settle(answers))
+            outbox = self._outbox
+            self._writing.start(lambda: self._settle(outbox, answers))
 
-    def _settle(self, answers: Sequence[_Answer]) -> None:
+    def _settle(self, outbox: Outbox, answers: Sequence[_Answer]) -> None:
         """What a dispatcher has taken meanwhile is its own to settle."""
         try:
             for answer in answers:
-                claim = self._outbox.take(answer.event.id, answer.handler.name, _LEASE)
+                claim = outbox.take(answer.event.id, answer.handler.name, _LEASE)
                 if claim is not None:
                     outcome = replace(answer.outcome, detail=_WHERE)
-                    self._outbox.settle([settle(claim, outcome, answer.handler.retry, duration=answer.duration)])
+                    outbox.settle([settle(claim, outcome, answer.handler.retry, duration=answer.duration)])
         except OutboxError as error:
             log.warning("That a handler was called could not be written down; it is called again.", error=str(error))
         except Exception as error:

@@ -50,6 +50,7 @@ class WebhookSink(Sink[WebhookSettings]):
         self._pack = self._packer()
         self._gate = SizeGate(name, settings.max_size)
         self._transform: Transform | None = None
+        self._transport: httpx.AsyncBaseTransport | None = None
         self._headers = {"user-agent": _user_agent()} | {
             name: value.get_secret_value() for name, value in settings.headers.items()
         }
@@ -61,7 +62,9 @@ class WebhookSink(Sink[WebhookSettings]):
         )
 
     async def close(self) -> None:
-        await self._transport.aclose()
+        transport, self._transport = self._transport, None
+        if transport is not None:
+            await transport.aclose()
 
     async def check(self) -> Sequence[str]:
         settings = self.settings
@@ -122,6 +125,7 @@ class WebhookSink(Sink[WebhookSettings]):
         size = len(payload.body)
         if refusal := self._gate.refusal(size):
             return refusal
+        assert self._transport is not None, "deliver() comes after open()"
         match await send(self._transport, self._request(payload), within=self.settings.timeout):
             case Answer() as answer:
                 outcome = outcome_of(answer, hide=self._secrets, now=self._now)
