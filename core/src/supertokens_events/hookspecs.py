@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Mapping
+from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 import pluggy
@@ -20,7 +21,14 @@ if TYPE_CHECKING:
     from supertokens_events.event import Event
     from supertokens_events.sink import Delivery, Outcome, Sink
 
-__all__ = ["DISABLE_VARIABLE", "PROJECT", "hookimpl", "turned_off"]
+__all__ = ["API", "API_ATTRIBUTE", "DISABLE_VARIABLE", "PROJECT", "api_of", "hookimpl", "turned_off", "wrong_api"]
+
+API = 1
+"""The version of this contract. It grows when a plugin that was made for the one before could fail: a hook, or an argument of
+one, is gone or means something else. What is added leaves it as it is.
+"""
+API_ATTRIBUTE = "supertokens_events_api"
+"""What a plugin says the version with that it was made for: an attribute of the module or object that has the hooks."""
 
 PROJECT = "supertokens_events"
 DISABLE_VARIABLE = "SUPERTOKENS_EVENTS_DISABLE"
@@ -35,6 +43,24 @@ def turned_off(text: str | None = None) -> set[str]:
     """
     names = os.environ.get(DISABLE_VARIABLE, "") if text is None else text
     return {name.strip() for name in names.split(",") if name.strip()}
+
+
+def api_of(plugin: object) -> object:
+    """The version of the contract that ``plugin`` was made for, as it says; one that says nothing was made for the first."""
+    return getattr(plugin, API_ATTRIBUTE, 1)
+
+
+def wrong_api(plugin: object) -> str | None:
+    """Why ``plugin`` cannot be used with this version of the contract, as what follows its name; ``None``: it can."""
+    made_for = api_of(plugin)
+    if type(made_for) is not int:
+        return f"says {API_ATTRIBUTE} = {made_for!r}, expected a whole number such as {API}"
+    if made_for == API:
+        return None
+    return (
+        f"was made for version {made_for} of the plugin contract, supertokens-events {version('supertokens-events')} has "
+        f"version {API}: upgrade {'supertokens-events' if made_for > API else 'the plugin'}"
+    )
 
 
 @hookspec

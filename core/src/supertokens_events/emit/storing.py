@@ -11,9 +11,10 @@ from supertokens_events.emit.hooks import Hooks
 from supertokens_events.emit.routing import Plan
 from supertokens_events.emit.writer import FIRST_WAIT, Job, Retired, Writer
 from supertokens_events.event import Event
+from supertokens_events.hook_times import HookTimes
 from supertokens_events.ledger import Ledger, Reason
 from supertokens_events.log import describe_exception, get_logger
-from supertokens_events.outbox import Entry, Outbox, OutboxError, OutboxFull, OutboxUnavailable
+from supertokens_events.outbox import Entry, Outbox, OutboxError, OutboxFull, OutboxUnavailable, save_hook_times
 
 __all__ = ["Configuration", "Storing"]
 
@@ -48,6 +49,7 @@ class Storing:
         outbox: Outbox,
         ledger: Ledger,
         hooks: Hooks,
+        times: HookTimes,
         *,
         plan: Callable[[], Plan],
         stored: Callable[[Sequence[Event]], None],
@@ -57,6 +59,7 @@ class Storing:
         self.outbox = outbox
         self._ledger = ledger
         self._hooks = hooks
+        self._times = times
         self._plan = plan
         self._stored = stored
         self._configuration = configuration
@@ -85,10 +88,12 @@ class Storing:
         prepared = [(job, entry) for job in writer.jobs if (entry := self._prepare(chain, job)) is not None]
         committed = self._append(writer, prepared) if prepared else []
         writer.untold.extend(committed)
-        self.save_ledger(writer)
+        self.save_counts(writer)
         if committed:
             self._stored(committed)
         self._tell(writer)
+        if self._times:
+            writer.counts_wait()
 
     def _append(self, writer: Writer, prepared: Sequence[_Prepared]) -> list[Event]:
         """Commit the entries, however long it takes. If the store refuses them, each has a try of its own: one that cannot
@@ -122,8 +127,8 @@ class Storing:
         writer.pause(wait)
         return wait
 
-    def save_ledger(self, writer: Writer) -> None:
-        """Store the counts; what the outbox does not take now waits."""
+    def save_counts(self, writer: Writer) -> None:
+        """Store the counts, and now and then how long hooks took; what the outbox does not take now waits."""
         self.counts_told = False  # first: what is counted from here on tells again
         counts = self._ledger.take()
         writer.counts_stored()
@@ -133,6 +138,9 @@ class Storing:
             except OutboxError:
                 self._ledger.put_back(counts)
                 writer.counts_wait()
+                return
+        if self._times.due or writer.last:
+            save_hook_times(self._outbox, self._times)
 
     def _tell(self, writer: Writer) -> None:
         while writer.untold:
