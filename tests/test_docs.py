@@ -79,17 +79,37 @@ def test_python_runs(page: Path, elsewhere: Path) -> None:
         exec(compile(_without_sdk_calls(block), str(page), "exec"), {"__name__": "example"})
 
 
-def test_every_hook_is_in_the_guide() -> None:
-    """With its exact arguments; and the guide tells of no hook that does not exist."""
-    table = re.findall(r"^\| `(\w+\([\w, ]*\))` \|", (GUIDE / "hooks.md").read_text(encoding="utf-8"), re.MULTILINE)
-    hooks = {
-        f"{name}({', '.join(inspect.signature(hook).parameters)})"
+def hooks() -> dict[str, inspect.Signature]:
+    """The hooks of the contract."""
+    return {
+        name: inspect.signature(hook)
         for name, hook in inspect.getmembers(hookspecs, inspect.isfunction)
         if hasattr(hook, f"{hookspecs.PROJECT}_spec")
     }
 
-    assert set(table) == hooks
-    assert len(table) == len(hooks)
+
+def test_every_hook_is_in_the_guide() -> None:
+    """With its exact arguments; and the guide tells of no hook that does not exist."""
+    table = re.findall(r"^\| `(\w+\([\w, ]*\))` \|", (GUIDE / "hooks.md").read_text(encoding="utf-8"), re.MULTILINE)
+
+    assert sorted(table) == sorted(f"{name}({', '.join(hook.parameters)})" for name, hook in hooks().items())
+
+
+def test_every_hook_is_in_the_reference() -> None:
+    """With its arguments, their types and what it returns, once; and the page has no hook that does not exist."""
+    told = [block.partition("\n")[2] for block in blocks(ROOT / "docs/reference/hooks.md", "py")]
+    declared = [node for block in told for node in ast.parse(block).body if isinstance(node, ast.FunctionDef)]
+
+    found = {node.name: (types_of(node.args.args), node.returns and ast.unparse(node.returns)) for node in declared}
+    assert len(declared) == len(found)
+    assert found == {
+        name: ({n: p.annotation for n, p in hook.parameters.items()}, hook.return_annotation)
+        for name, hook in hooks().items()
+    }
+
+
+def types_of(arguments: list[ast.arg]) -> dict[str, str]:
+    return {argument.arg: ast.unparse(argument.annotation) for argument in arguments if argument.annotation}
 
 
 def test_every_test_of_the_contract_is_in_the_guide() -> None:

@@ -65,36 +65,55 @@ def wrong_api(plugin: object) -> str | None:
 
 @hookspec
 def register_sink_types() -> Iterable[type[Sink[Any]]]:
-    """The sink types that this plugin brings."""
+    """The sink types that this plugin brings.
+
+    Asked once, when plugins are loaded. Two plugins cannot bring the same ``type``: the second is refused, and both are named.
+    """
     raise NotImplementedError
 
 
 @hookspec
 def register_event_types() -> Iterable[type[EventData]]:
-    """Event types of an app or a plugin, to stand in the catalog beside the built-in ones."""
+    """Event types of an app or a plugin, to stand in the catalog beside the built-in ones.
+
+    Asked once, when plugins are loaded. Each needs an ``event_type``, which nobody else has, and an ``example`` that fits it.
+    """
     raise NotImplementedError
 
 
 @hookspec
 def enrich_event(event: Event) -> Mapping[str, Any] | None:
-    """What to add to the event's ``context``. One that raises is skipped: the event goes on without it."""
+    """What to add to the event's ``context``: names and values that JSON has, or ``None``. One that raises is skipped: the event
+    goes on without it.
+
+    Asked in the thread that stores events, one event after the other, with the context variables of the request that caused
+    it. ``event`` is as it was captured, without what other plugins add.
+    """
 
 
 @hookspec
 def filter_event(event: Event) -> bool | None:
     """``False`` drops the event (the ledger says who did). One that raises keeps it, with its deliveries held as dead
     letters.
+
+    Asked after all of ``enrich_event``, in the same thread, with what they added. Once one plugin has said ``False`` no other is
+    asked.
     """
 
 
 @hookspec
 def event_emitted(event: Event) -> None:
-    """Told after the event and its deliveries are committed."""
+    """Told after the event and its deliveries are committed, with its ``sequence``.
+
+    In the thread that stores events, without the context variables of the request.
+    """
 
 
 @hookspec
 def delivery_settled(delivery: Delivery, outcome: Outcome) -> None:
-    """Told after each attempt, once its outcome is written down. Like all that a dispatcher tells: on a thread of the plugin's
+    """Told after each attempt, once its outcome is written down.
+
+    Like all that a dispatcher tells: on a thread of the plugin's
     own, one thing after the other. A plugin that hangs misses what happens meanwhile.
     """
 
@@ -120,4 +139,7 @@ def breaker_closed(sink: str, failing_for: float, due: int | None, elsewhere: bo
 
 @hookspec
 def register_commands(cli: click.Group) -> None:
-    """Add commands to ``supertokens-events``."""
+    """Add commands to ``supertokens-events``. A built-in command cannot be replaced.
+
+    Asked when the command line needs to know its commands, ``--help`` included: import inside the commands what they need.
+    """
