@@ -71,9 +71,16 @@ def lint(session: nox.Session) -> None:
 
 @nox.session
 def typing(session: nox.Session) -> None:
-    """Mypy, strict, on every package's source."""
+    """Mypy, strict, on every package's source, and on what `new-sink` writes."""
     install(session, "typing", *PACKAGES)
     session.run("mypy", "--strict", *SOURCES)
+    folder = Path(session.create_tmp()).resolve()
+    for kind in ("http", "simple"):
+        shutil.rmtree(folder / f"supertokens-events-my-{kind}", ignore_errors=True)
+        with session.chdir(folder):
+            session.run("supertokens-events", "new-sink", f"my-{kind}", "--kind", kind, silent=True)
+        with session.chdir(folder / f"supertokens-events-my-{kind}"):
+            session.run("mypy")
 
 
 @nox.session

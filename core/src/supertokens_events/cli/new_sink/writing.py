@@ -30,17 +30,17 @@ def write(names: Names, kind: str) -> None:
             file = folder / _renamed(str(path), names, kind)
             file.parent.mkdir(parents=True, exist_ok=True)
             file.write_text(_renamed(text, names, kind), encoding="utf-8")
-    except OSError:
+    except BaseException:
         shutil.rmtree(folder, ignore_errors=True)
         raise
 
 
 def _files(folder: Traversable, at: PurePath) -> Iterator[tuple[PurePath, str]]:
-    """Every file with its text; not what Python makes of one where it was installed."""
+    """Every file with its text; not what Python and other tools leave beside them."""
     for item in folder.iterdir():
-        if item.is_dir() and item.name != "__pycache__":
+        if item.is_dir() and item.name[0] not in "._":
             yield from _files(item, at / item.name)
-        elif item.is_file():
+        elif item.is_file() and item.name[0] != ".":
             yield at / item.name, item.read_text(encoding="utf-8")
 
 
