@@ -9,13 +9,13 @@ import subprocess
 import sys
 import sysconfig
 import venv
-from importlib.metadata import entry_points
 from pathlib import Path
 from zipfile import ZipFile
 
-from supertokens_events.hookspecs import DISABLE_VARIABLE, PROJECT
-
 __all__ = ["Environment"]
+
+_OURS = ("supertokens_events", "_editable_impl_supertokens_events", "_virtualenv")
+_OF_A_RUN = ("PYTHON", "PYTEST", "SUPERTOKENS_EVENTS_")  # variables that are about the tests around us
 
 
 class Environment:
@@ -25,27 +25,29 @@ class Environment:
         self.folder = folder
         venv.create(folder, symlinks=True)
         (self._site,) = folder.glob("lib/python*/site-packages")
-        (self._site / "of_others.pth").write_text(sysconfig.get_path("purelib") + "\n")
-        self._installed_here = ",".join(point.name for point in entry_points(group=PROJECT))
-        self.variables = {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}
+        for place in {sysconfig.get_path("purelib"), sysconfig.get_path("platlib")}:
+            for path in Path(place).iterdir():
+                if not path.name.lower().startswith(_OURS):
+                    (self._site / path.name).symlink_to(path)
+        self.variables = {name: value for name, value in os.environ.items() if not name.startswith(_OF_A_RUN)}
 
     @property
     def python(self) -> Path:
         return self.folder / "bin/python"
 
     def install(self, source: Path, *, editable: bool = False) -> None:
-        """Build the wheel of a package, and unpack it."""
+        """Build the wheel of a package, and unpack it; ``editable``: its metadata, and a way to its modules."""
         wheels = self.folder / "wheels" / source.name
-        build = "import sys, hatchling.build as b; getattr(b, 'build_' + sys.argv[1])(sys.argv[2])"
-        kind = "editable" if editable else "wheel"
-        wheels.mkdir(parents=True)
-        subprocess.run([sys.executable, "-c", build, kind, str(wheels)], cwd=source, check=True, capture_output=True)
-        (wheel,) = wheels.glob("*.whl")
-        ZipFile(wheel).extractall(self._site)
+        build = [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(wheels)]
+        subprocess.run(build, cwd=source, check=True, capture_output=True)
+        (path,) = wheels.glob("*.whl")
+        with ZipFile(path) as wheel:
+            names = [name for name in wheel.namelist() if not editable or ".dist-info/" in name]
+            wheel.extractall(self._site, names)
+        if editable:
+            (self._site / f"{source.name}.pth").write_text(f"{source / 'src'}\n")
 
     def run(self, *arguments: object, cwd: Path, **variables: str) -> subprocess.CompletedProcess[str]:
         """Run its Python."""
-        # The metadata of what is installed around us is in reach too; its modules are not.
-        env = {**self.variables, DISABLE_VARIABLE: self._installed_here, **variables}
-        command = [str(self.python), *map(str, arguments)]
+        command, env = [str(self.python), *map(str, arguments)], self.variables | variables
         return subprocess.run(command, cwd=cwd, env=env, capture_output=True, text=True, timeout=100, check=False)
