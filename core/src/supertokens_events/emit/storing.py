@@ -140,7 +140,7 @@ class Storing:
                 writer.counts_wait()
                 return
         if self._times.due or writer.last:
-            save_hook_times(self._outbox, self._times)
+            save_hook_times(self.outbox, self._times)
 
     def _tell(self, writer: Writer) -> None:
         while writer.untold:
