@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from supertokens_events.event import Event
     from supertokens_events.sink import Delivery, Outcome, Sink
 
-__all__ = ["API", "API_ATTRIBUTE", "DISABLE_VARIABLE", "PROJECT", "api_of", "hookimpl", "turned_off", "wrong_api"]
+__all__ = ["API", "API_ATTRIBUTE", "DISABLE_VARIABLE", "PROJECT", "hookimpl", "turned_off", "wrong_api"]
 
 API = 1
 """The version of this contract. It grows when a plugin that was made for the one before could fail: a hook, or an argument of
@@ -45,14 +45,11 @@ def turned_off(text: str | None = None) -> set[str]:
     return {name.strip() for name in names.split(",") if name.strip()}
 
 
-def api_of(plugin: object) -> object:
-    """The version of the contract that ``plugin`` was made for, as it says; one that says nothing was made for the first."""
-    return getattr(plugin, API_ATTRIBUTE, 1)
-
-
 def wrong_api(plugin: object) -> str | None:
-    """Why ``plugin`` cannot be used with this version of the contract, as what follows its name; ``None``: it can."""
-    made_for = api_of(plugin)
+    """Why ``plugin`` cannot be used with this version of the contract, as what follows its name; ``None``: it can. One that
+    does not say what it was made for was made for the first version.
+    """
+    made_for = getattr(plugin, API_ATTRIBUTE, 1)
     if type(made_for) is not int:
         return f"says {API_ATTRIBUTE} = {made_for!r}, expected a whole number such as {API}"
     if made_for == API:
@@ -113,8 +110,8 @@ def event_emitted(event: Event) -> None:
 def delivery_settled(delivery: Delivery, outcome: Outcome) -> None:
     """Told after each attempt, once its outcome is written down.
 
-    Like all that a dispatcher tells: on a thread of the plugin's
-    own, one thing after the other. A plugin that hangs misses what happens meanwhile.
+    Like all that a dispatcher tells: on a thread of the plugin's own, one thing after the other. A plugin that hangs misses what
+    happens meanwhile.
     """
 
 

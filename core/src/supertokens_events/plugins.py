@@ -21,7 +21,7 @@ from pydantic import ValidationError
 from supertokens_events import hookspecs
 from supertokens_events.catalog import Catalog, EventData, builtin_catalog
 from supertokens_events.hook_times import HookTimes
-from supertokens_events.hookspecs import DISABLE_VARIABLE, api_of, turned_off, wrong_api
+from supertokens_events.hookspecs import DISABLE_VARIABLE, turned_off, wrong_api
 from supertokens_events.log import get_logger
 from supertokens_events.sink import Sink
 
@@ -39,7 +39,7 @@ class PluginError(Exception):
 @dataclass(frozen=True)
 class Plugin:
     """One plugin: an entry point, or an object that the app gave. ``requires`` is the range of ``supertokens-events`` that its
-    distribution asks for, ``api`` the version of the contract that it was made for, where it could be asked.
+    distribution asks for, ``api`` the version of the contract that it is used by; ``None`` when it is not.
     """
 
     name: str
@@ -184,11 +184,9 @@ def _register(plugins: Plugins, module: object, plugin: Plugin) -> Plugin:
     plugins.sink_types.update(sink_types)
     plugins.catalog = catalog
     hooks = tuple(sorted(caller.name for caller in manager.get_hookcallers(module) or ()))
-    api = api_of(module)
-    assert isinstance(api, int)
     return replace(
         plugin,
-        api=api,
+        api=hookspecs.API,
         hooks=hooks,
         sink_types=tuple(sink_types),
         event_types=tuple(model.event_type for model in event_types),
