@@ -75,7 +75,9 @@ class HookTimes:
 
     def add(self, plugin: str, hook: str, seconds: float, *, failed: bool) -> None:
         """One call."""
-        self._put([(TimeKey(plugin, hook, _bucket(seconds)), Tally(1, int(failed), seconds, seconds))])
+        if not self._entries:
+            self._since = time.monotonic()
+        self._entries.append((TimeKey(plugin, hook, _bucket(seconds)), Tally(1, int(failed), seconds, seconds)))
         if len(self._entries) > _COMPACT_AT:
             self._entries.extend(self.take().items())
 
@@ -90,12 +92,8 @@ class HookTimes:
 
     def put_back(self, taken: Mapping[TimeKey, Tally]) -> None:
         """Return what :meth:`take` gave; it waits anew."""
-        self._put(taken.items())
-
-    def _put(self, entries: Iterable[tuple[TimeKey, Tally]]) -> None:
-        if not self._entries:
-            self._since = time.monotonic()
-        self._entries.extend(entries)
+        self._since = time.monotonic()
+        self._entries.extend(taken.items())
 
 
 def summed(rows: Iterable[tuple[TimeKey, Tally, float]]) -> list[HookTime]:
