@@ -71,16 +71,25 @@ def lint(session: nox.Session) -> None:
 
 @nox.session
 def typing(session: nox.Session) -> None:
-    """Mypy, strict, on every package's source."""
+    """Mypy, strict, on every package's source, and on what `new-sink` writes."""
     install(session, "typing", *PACKAGES)
     session.run("mypy", "--strict", *SOURCES)
+    folder = Path(session.create_tmp()).resolve()
+    for kind in ("http", "simple"):
+        shutil.rmtree(folder / f"supertokens-events-my-{kind}", ignore_errors=True)
+        with session.chdir(folder):
+            session.run("supertokens-events", "new-sink", f"my-{kind}", "--kind", kind, silent=True)
+        with session.chdir(folder / f"supertokens-events-my-{kind}"):
+            session.run("mypy")
 
 
 @nox.session
 def wheels(session: nox.Session) -> None:
-    """Build every package, install the wheels with plain pip, without the SDK and then with it, send one event through."""
+    """Build every package, install the wheels with plain pip, in every subset of the sinks, beside a sink that `new-sink` wrote,
+    without the SDK and then with it; send an event through.
+    """
     install(session, "wheels")
-    folder = Path(session.create_tmp())
+    folder = Path(session.create_tmp()).resolve()
     shutil.rmtree(folder / "dist", ignore_errors=True)
     for package in PACKAGES:
         session.run("python", "-m", "build", "--installer", "uv", "--outdir", f"{folder}/dist", package, silent=True)
@@ -91,9 +100,25 @@ def wheels(session: nox.Session) -> None:
     session.run(python, "-m", "pip", "check", external=True)
     session.run(python, "tests/smoke/smoke.py", external=True)
     session.run(python, "tests/smoke/without_sdk.py", external=True)
+    session.run(python, "tests/smoke/subsets.py", f"{folder}/dist", external=True)
+    new_sink_is_installed(session, folder, python)
     (core,) = (folder / "dist").glob("supertokens_events-*.whl")
     session.run(python, "-m", "pip", "install", "-q", "-c", str(CONSTRAINTS), f"{core}[sdk]", external=True)
     session.run(python, "tests/smoke/with_sdk.py", external=True)
+
+
+def new_sink_is_installed(session: nox.Session, folder: Path, python: str) -> None:
+    """Write a sink with the core that is installed there, build its wheel, install it beside the core's, send it an event."""
+    shutil.rmtree(folder / "new", ignore_errors=True)
+    (folder / "new").mkdir()
+    with session.chdir(folder / "new"):
+        arguments = ("new-sink", "smoke-signal", "--kind", "simple")
+        session.run(python, "-m", "supertokens_events", *arguments, external=True)
+    build = ("-m", "build", "--installer", "uv", "--wheel", "--outdir", f"{folder}/new/dist")
+    session.run("python", *build, f"{folder}/new/supertokens-events-smoke-signal", silent=True)
+    (wheel,) = (folder / "new/dist").glob("*.whl")
+    session.run(python, "-m", "pip", "install", "-q", "--no-index", str(wheel), external=True)
+    session.run(python, "tests/smoke/new_sink.py", external=True)
 
 
 @nox.session

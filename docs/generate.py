@@ -6,6 +6,7 @@ python docs/generate.py --check    says which are out of date, with exit code 1
 
 from __future__ import annotations
 
+import inspect
 import json
 import re
 import sys
@@ -16,6 +17,7 @@ from itertools import groupby
 from pathlib import Path
 from typing import Any
 
+from supertokens_events import hookspecs
 from supertokens_events.capture.coverage import Treatment, coverage
 from supertokens_events.catalog import Catalog, EventData, builtin_types
 from supertokens_events.catalog.asyncapi import asyncapi
@@ -42,6 +44,7 @@ def documents() -> dict[Path, str]:
     return {
         FOLDER / "events.md": events_page(types),
         FOLDER / "coverage.md": coverage_page(coverage()),
+        FOLDER / "hooks.md": hooks_page(),
         FOLDER / "ledger.md": ledger_page(),
         FOLDER / "asyncapi.json": in_json(asyncapi(types)),
         **{SCHEMAS / f"{data_model.event_type}.json": in_json(event_schema(data_model)) for data_model in types},
@@ -239,6 +242,49 @@ def ledger_page() -> str:
         "`[outbox.retention]` says how long a line is kept after its last count: for ever, unless told otherwise.",
         table(["reason", "means"], ([f"`{reason}`", docs[reason.name]] for reason in Reason)),
     )
+
+
+# Hooks ----------------------------------------------------------------------------------------------------------------
+
+
+def hooks_page() -> str:
+    hooks = hooks_of(hookspecs)
+    return lines(
+        NOTE.format(package="hookspecs"),
+        "# Hooks",
+        "Every function that the core calls by name in a plugin. [Hooks](../guide/hooks.md) tells how to write one.",
+        f"This is version {hookspecs.API} of the contract: `{hookspecs.API_ATTRIBUTE} = {hookspecs.API}` beside the hooks says "
+        "that a plugin was made for it. See [The version of the contract](../guide/hooks.md#the-version-of-the-contract).",
+        "A hook takes the arguments that it needs, by these names; it may leave out the others. It is a plain function: an "
+        "`async def` is refused.",
+        table(["hook", ""], ([link(name), first_sentence(hook)] for name, hook in hooks)),
+        *(section for name, hook in hooks for section in hook_sections(name, hook)),
+    )
+
+
+def hooks_of(module: Any) -> list[tuple[str, Any]]:
+    """In the order of the source, which is that of an event's way."""
+    marked = (item for item in vars(module).items() if hasattr(item[1], f"{module.PROJECT}_spec"))
+    return [(name, hook) for name, hook in marked if inspect.isfunction(hook)]
+
+
+def hook_sections(name: str, hook: Any) -> Iterator[str]:
+    yield f"## {name}"
+    yield f"```py\n@hookimpl\n{declaration(name, inspect.signature(hook))}\n```"
+    yield in_markdown(hook.__doc__)
+
+
+def declaration(name: str, signature: inspect.Signature) -> str:
+    """As a plugin would write it, an argument a line where there are many."""
+    arguments = [f"{argument.name}: {argument.annotation}" for argument in signature.parameters.values()]
+    listed = (
+        ", ".join(arguments) if len(arguments) < 4 else "".join(f"\n    {argument}," for argument in arguments) + "\n"
+    )
+    return f"def {name}({listed}) -> {signature.return_annotation}: ..."
+
+
+def first_sentence(hook: Any) -> str:
+    return re.split(r"(?<=[.:]) ", in_markdown(hook.__doc__).partition("\n")[0])[0].rstrip(".:")
 
 
 def main() -> None:

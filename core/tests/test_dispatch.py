@@ -576,6 +576,35 @@ class TestRun:
         got = [delivery.sequence for sink in sinks for delivery in sink.deliveries]
         assert sorted(got) == list(range(1, 61))
 
+    async def test_how_long_telling_took(self, make_dispatcher, append, outbox, monkeypatch):
+        """How long plugins took to be told is stored now and then while the dispatcher runs."""
+        monkeypatch.setattr(dispatcher, "_SAVE_TIMES_EVERY", 0.02)
+        monkeypatch.setattr("supertokens_events.hook_times._SAVE_AFTER", 0.01)
+
+        stored, loop, record = anyio.Event(), asyncio.get_running_loop(), outbox.record_hook_times
+
+        def record_and_say(times):
+            record(times)
+            loop.call_soon_threadsafe(stored.set)
+
+        monkeypatch.setattr(outbox, "record_hook_times", record_and_say)
+
+        class Metrics:
+            @hookimpl
+            def delivery_settled(self, delivery):
+                pass
+
+        append()
+        running = make_dispatcher(Crm(), plugins=[Metrics()])
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(running.run)
+            with anyio.fail_after(PATIENCE):
+                await stored.wait()
+            running.stop()
+
+        (line,) = outbox.hook_times()
+        assert (line.plugin, line.hook, line.calls) == ("Metrics#1", "delivery_settled", 1)
+
     async def test_told(self, deliver, append, outbox, ledger, logged):
         """Listeners are told of each attempt once it is written down; one that raises is counted and stops nothing."""
         told = []

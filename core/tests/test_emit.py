@@ -165,6 +165,90 @@ class TestStored:
         assert until(lambda: seen) == [1]
 
 
+class TestHookTimes:
+    """How long hooks take is stored now and then, and when the process ends."""
+
+    class Plugin:
+        @hookimpl
+        def enrich_event(self, event):
+            return {"region": "eu"}
+
+        @hookimpl
+        def filter_event(self, event):
+            raise LookupError
+
+        @hookimpl
+        def event_emitted(self, event):
+            pass
+
+    def test_at_the_end(self, make_emitter, outbox):
+        """Every call of a short-lived process is there when it has stopped, those that were told last too."""
+        emitter = make_emitter(self.Plugin())
+        emit_one(emitter)
+        emit_one(emitter)
+        emitter.stop()
+
+        found = {line.hook: (line.plugin, line.calls, line.failures) for line in outbox.hook_times()}
+
+        assert found == {
+            "enrich_event": ("Plugin#1", 2, 0),
+            "filter_event": ("Plugin#1", 2, 2),
+            "event_emitted": ("Plugin#1", 2, 0),
+        }
+
+    def test_now_and_then(self, make_emitter, outbox, monkeypatch):
+        """A process that goes on stores them after a while though no event comes, and not with each event."""
+        monkeypatch.setattr("supertokens_events.emit.writer._COUNTS_WAIT", 0.05)
+        monkeypatch.setattr("supertokens_events.hook_times._SAVE_AFTER", 1000.0)
+        calls = []
+        monkeypatch.setattr(outbox, "record_hook_times", calls.append)
+        emitter = make_emitter(self.Plugin())
+
+        for _ in range(5):
+            emit_one(emitter)
+        at_first = len(calls)
+        monkeypatch.setattr("supertokens_events.hook_times._SAVE_AFTER", 0.0)
+        until(lambda: sum(tally.calls for times in calls for tally in times.values()) == 15)
+
+        assert at_first == 0
+
+    def test_an_outbox_in_trouble(self, make_emitter, outbox, locked):
+        """What cannot be stored waits, and is stored by who comes later."""
+        emitter = make_emitter(self.Plugin())
+        emit_one(emitter)
+        with locked():
+            emitter.stop(timeout=0.1)
+            assert emitter.plugins.times
+        emit_one(emitter)
+        emitter.stop()
+
+        assert {line.hook: line.calls for line in outbox.hook_times()}["enrich_event"] == 2
+
+    def test_a_fork(self, make_emitter, outbox, in_child):
+        """What was counted before a fork is the parent's to store, and is stored once."""
+        emitter = make_emitter(self.Plugin())
+        emit_one(emitter)
+
+        def child():
+            emit_one(emitter)
+            emitter.stop()
+            return "stopped"
+
+        assert in_child(child) == "stopped"
+        emitter.stop()
+
+        assert {line.hook: line.calls for line in outbox.hook_times()}["enrich_event"] == 2
+
+    def test_without_plugins(self, make_emitter, outbox, monkeypatch):
+        """Where no plugin has a hook, nothing is stored of them."""
+        monkeypatch.setattr(outbox, "record_hook_times", pytest.fail)
+        emitter = make_emitter()
+        emit_one(emitter)
+        emitter.stop()
+
+        assert outbox.hook_times() == []
+
+
 class TestWho:
     def test_deliveries(self, make_emitter, outbox):
         """An event is due for the sinks that want its type and tenant, and for no other."""

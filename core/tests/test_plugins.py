@@ -2,11 +2,12 @@
 
 import importlib
 import textwrap
+from importlib.metadata import version
 from types import SimpleNamespace
 
 import pytest
 
-from supertokens_events import hookimpl
+from supertokens_events import hookimpl, hookspecs
 from supertokens_events.catalog import EventData
 from supertokens_events.plugins import DISABLE_VARIABLE, PluginError, load_plugins
 from supertokens_events.sink import Delivered, Sink
@@ -33,10 +34,11 @@ def install(tmp_path, monkeypatch):
     """Install a package: a module and the metadata that pip would write beside it."""
     monkeypatch.syspath_prepend(tmp_path)
 
-    def install(distribution, module, source, *, version="1.0", entry_point=None):
+    def install(distribution, module, source, *, version="1.0", entry_point=None, requires="supertokens-events"):
         folder = tmp_path / f"{distribution.replace('-', '_')}-{version}.dist-info"
         folder.mkdir()
-        (folder / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {distribution}\nVersion: {version}\n")
+        lines = ["Metadata-Version: 2.1", f"Name: {distribution}", f"Version: {version}", f"Requires-Dist: {requires}"]
+        (folder / "METADATA").write_text("\n".join(lines) + "\n")
         (folder / "entry_points.txt").write_text(f"[supertokens_events]\n{entry_point or module} = {module}\n")
         (tmp_path / f"{module}.py").write_text(textwrap.dedent(source))
         monkeypatch.delitem(importlib.sys.modules, module, raising=False)
@@ -143,6 +145,88 @@ class TestEntryPoints:
         assert "acme-pigeon 1.0" in second.error
         assert "other-dove 1.0" in second.error
         assert len([name for name in plugins.sink_types if name in {"pigeon", "dove"}]) == 1
+
+
+class TestApi:
+    """A plugin says which version of the contract it was made for."""
+
+    @pytest.mark.parametrize(("said", "api"), [("supertokens_events_api = 1", 1), ("", 1)], ids=["said", "not said"])
+    def test_this_version(self, install, said, api):
+        """One that was made for this version is loaded; one that says nothing was made for the first."""
+        install("acme-pigeon", "acme_pigeon", textwrap.dedent(SINK) + said)
+
+        (plugin,) = found(load_plugins(), "acme_pigeon")
+
+        assert (plugin.api, plugin.error) == (api, "")
+
+    def test_a_later_version(self, install):
+        """One that was made for a later version is refused: supertokens-events is to be upgraded. Nothing of it stays."""
+        install("acme-pigeon", "acme_pigeon", textwrap.dedent(SINK) + "supertokens_events_api = 2")
+
+        plugins = load_plugins()
+
+        (plugin,) = plugins.failed
+        assert plugin.error == (
+            "plugin 'acme_pigeon' (acme-pigeon 1.0) was made for version 2 of the plugin contract, supertokens-events "
+            f"{version('supertokens-events')} has version 1: upgrade supertokens-events"
+        )
+        assert "pigeon" not in plugins.sink_types
+
+    def test_an_earlier_version(self, install, monkeypatch):
+        """When the contract has a new version, what was made for the one before, and what says nothing, is to be upgraded."""
+        monkeypatch.setattr(hookspecs, "API", 2)
+        install("acme-pigeon", "acme_pigeon", SINK)
+
+        error = found(load_plugins(), "acme_pigeon")[0].error
+
+        assert "'acme_pigeon' (acme-pigeon 1.0) was made for version 1 of the plugin contract" in error
+        assert error.endswith("has version 2: upgrade the plugin")
+
+    @pytest.mark.parametrize("said", ["'1'", "1.0", "True", "None"])
+    def test_something_else(self, install, said):
+        """A version is a whole number; anything else is named."""
+        install("acme-pigeon", "acme_pigeon", textwrap.dedent(SINK) + f"supertokens_events_api = {said}")
+
+        (plugin,) = load_plugins().failed
+
+        assert f"says supertokens_events_api = {said}, expected a whole number such as 1" in plugin.error
+
+    def test_the_apps_own(self, make_plugins):
+        """An object says it by an attribute."""
+
+        class Own:
+            supertokens_events_api = 7
+
+        with pytest.raises(PluginError, match="plugin 'Own#1' was made for version 7 of the plugin contract"):
+            make_plugins(Own())
+
+    @pytest.mark.parametrize(
+        ("line", "requires"),
+        [
+            ("supertokens-events>=0.1,<0.2", ">=0.1,<0.2"),
+            ("Supertokens_Events[postgres] (>=0.1) ; python_version > '3'", ">=0.1"),
+            ("supertokens-events", ""),
+            ("supertokens-events-file>=3", ""),
+        ],
+    )
+    def test_what_it_asks_for(self, install, line, requires):
+        """The range of supertokens-events that its package asks for is known."""
+        install("acme-pigeon", "acme_pigeon", SINK, requires=line)
+
+        (plugin,) = found(load_plugins(), "acme_pigeon")
+
+        assert plugin.requires == requires
+
+    def test_what_is_gone(self, install):
+        """Where a plugin misses what is not there any more, its package's range and what is installed are named with it."""
+        source = "from supertokens_events.sink import Destination"
+        install("acme-old", "acme_old", source, requires="supertokens-events<0.0.1")
+
+        (plugin,) = load_plugins().failed
+
+        assert plugin.error.startswith("ImportError: cannot import name 'Destination'")
+        installed = version("supertokens-events")
+        assert plugin.error.endswith(f"; it asks for supertokens-events<0.0.1, and {installed} is installed")
 
 
 class TestDisable:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Mapping, Sequence
+from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 import pluggy
@@ -20,7 +21,14 @@ if TYPE_CHECKING:
     from supertokens_events.event import Event
     from supertokens_events.sink import Delivery, Outcome, Sink
 
-__all__ = ["DISABLE_VARIABLE", "PROJECT", "hookimpl", "turned_off"]
+__all__ = ["API", "API_ATTRIBUTE", "DISABLE_VARIABLE", "PROJECT", "hookimpl", "turned_off", "wrong_api"]
+
+API = 1
+"""The version of this contract. It grows when a plugin that was made for the one before could fail: a hook, or an argument of
+one, is gone or means something else. What is added leaves it as it is.
+"""
+API_ATTRIBUTE = "supertokens_events_api"
+"""What a plugin says the version with that it was made for: an attribute of the module or object that has the hooks."""
 
 PROJECT = "supertokens_events"
 DISABLE_VARIABLE = "SUPERTOKENS_EVENTS_DISABLE"
@@ -37,33 +45,65 @@ def turned_off(text: str | None = None) -> set[str]:
     return {name.strip() for name in names.split(",") if name.strip()}
 
 
+def wrong_api(plugin: object) -> str | None:
+    """Why ``plugin`` cannot be used with this version of the contract, as what follows its name; ``None``: it can. One that
+    does not say what it was made for was made for the first version.
+    """
+    made_for = getattr(plugin, API_ATTRIBUTE, 1)
+    if type(made_for) is not int:
+        return f"says {API_ATTRIBUTE} = {made_for!r}, expected a whole number such as {API}"
+    if made_for == API:
+        return None
+    return (
+        f"was made for version {made_for} of the plugin contract, supertokens-events {version('supertokens-events')} has "
+        f"version {API}: upgrade {'supertokens-events' if made_for > API else 'the plugin'}"
+    )
+
+
 @hookspec
 def register_sink_types() -> Iterable[type[Sink[Any]]]:
-    """The sink types that this plugin brings."""
+    """The sink types that this plugin brings.
+
+    Asked once, when plugins are loaded. Two plugins cannot bring the same ``type``: the second is refused, and both are named.
+    """
     raise NotImplementedError
 
 
 @hookspec
 def register_event_types() -> Iterable[type[EventData]]:
-    """Event types of an app or a plugin, to stand in the catalog beside the built-in ones."""
+    """Event types of an app or a plugin, to stand in the catalog beside the built-in ones.
+
+    Asked once, when plugins are loaded. Each needs an ``event_type``, which nobody else has, and an ``example`` that fits it.
+    """
     raise NotImplementedError
 
 
 @hookspec
 def enrich_event(event: Event) -> Mapping[str, Any] | None:
-    """What to add to the event's ``context``. One that raises is skipped: the event goes on without it."""
+    """What to add to the event's ``context``: names and values that JSON has, or ``None``. One that raises is skipped: the event
+    goes on without it.
+
+    Asked in the thread that stores events, one event after the other, with the context variables of the request that caused
+    it. ``event`` is as it was captured, without what other plugins add.
+    """
 
 
 @hookspec
 def filter_event(event: Event) -> bool | None:
     """``False`` drops the event (the ledger says who did). One that raises keeps it, with its deliveries held as dead
     letters.
+
+    Asked after all of ``enrich_event``, in the same thread, with what they added. Once one plugin has said ``False`` no other is
+    asked.
     """
 
 
 @hookspec
 def event_emitted(event: Event) -> None:
-    """Told after the event and its deliveries are committed."""
+    """Told after the event and its deliveries are committed, with its ``sequence``.
+
+    In the thread that stores events, without the context variables of the request.
+    """
 
 
 @hookspec
@@ -76,8 +116,10 @@ def events_stored(events: Sequence[Event], waits: Sequence[float]) -> None:
 
 @hookspec
 def delivery_settled(delivery: Delivery, outcome: Outcome, duration: float) -> None:
-    """Told after each attempt, which took ``duration`` seconds, once its outcome is written down. Like all that a dispatcher
-    tells: on a thread of the plugin's own, one thing after the other. A plugin that hangs misses what happens meanwhile.
+    """Told after each attempt, which took ``duration`` seconds, once its outcome is written down.
+
+    Like all that a dispatcher tells: on a thread of the plugin's own, one thing after the other. A plugin that hangs misses what
+    happens meanwhile.
     """
 
 
@@ -102,4 +144,7 @@ def breaker_closed(sink: str, failing_for: float, due: int | None, elsewhere: bo
 
 @hookspec
 def register_commands(cli: click.Group) -> None:
-    """Add commands to ``supertokens-events``."""
+    """Add commands to ``supertokens-events``. A built-in command cannot be replaced.
+
+    Asked when the command line needs to know its commands, ``--help`` included: import inside the commands what they need.
+    """

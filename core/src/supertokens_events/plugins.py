@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import difflib
 import inspect
+import re
+import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from importlib.metadata import EntryPoint, entry_points
+from importlib.metadata import Distribution, EntryPoint, entry_points, version
 from typing import Any
 
 import pluggy
@@ -18,7 +20,8 @@ from pydantic import ValidationError
 
 from supertokens_events import hookspecs
 from supertokens_events.catalog import Catalog, EventData, builtin_catalog
-from supertokens_events.hookspecs import DISABLE_VARIABLE, turned_off
+from supertokens_events.hook_times import HookTimes
+from supertokens_events.hookspecs import DISABLE_VARIABLE, turned_off, wrong_api
 from supertokens_events.log import get_logger
 from supertokens_events.sink import Sink
 
@@ -35,6 +38,8 @@ __all__ = [
 
 log = get_logger(__name__)
 
+_REQUIREMENT = re.compile(r"supertokens[-_.]events(?:\s*\[[^]]*\])?\s*((?:[(<>=!~][^;]*)?)(?:;.*)?$", re.IGNORECASE)
+
 
 class PluginError(Exception):
     """A plugin breaks the contract. The text names it and says what to do."""
@@ -42,13 +47,18 @@ class PluginError(Exception):
 
 @dataclass(frozen=True)
 class Plugin:
-    """One plugin: an entry point, or an object that the app gave."""
+    """One plugin: an entry point, or an object that the app gave. ``requires`` is the range of ``supertokens-events`` that its
+    distribution asks for, ``api`` the version of the contract that it is used by; ``None`` when it is not.
+    """
 
     name: str
     distribution: str = ""
     version: str = ""
+    requires: str = ""
+    api: int | None = None
     hooks: tuple[str, ...] = ()
     sink_types: tuple[str, ...] = ()
+    event_types: tuple[str, ...] = ()
     error: str = ""
     disabled: bool = False
 
@@ -67,14 +77,24 @@ class HookResult:
 
 
 class HookCall:
-    """One plugin's hook, ready to be called."""
+    """One plugin's hook, ready to be called. How long that takes goes into ``times``."""
 
-    def __init__(self, implementation: pluggy.HookImpl, arguments: Mapping[str, Any]) -> None:
+    def __init__(
+        self, hook: str, implementation: pluggy.HookImpl, arguments: Mapping[str, Any], times: HookTimes
+    ) -> None:
         self.plugin = implementation.plugin_name
+        self._hook = hook
         self._implementation = implementation
         self._arguments = arguments
+        self._times = times
 
     def __call__(self) -> HookResult:
+        began = time.perf_counter()
+        result = self._result()
+        self._times.add(self.plugin, self._hook, time.perf_counter() - began, failed=result.error is not None)
+        return result
+
+    def _result(self) -> HookResult:
         implementation = self._implementation
         try:
             value = implementation.function(*(self._arguments[name] for name in implementation.argnames))
@@ -87,12 +107,13 @@ class HookCall:
 
 @dataclass
 class Plugins:
-    """All plugins, loaded, failed and disabled, and what the loaded ones bring."""
+    """All plugins, loaded, failed and disabled, what the loaded ones bring, and how long their hooks take."""
 
     manager: pluggy.PluginManager
     catalog: Catalog
     found: list[Plugin] = field(default_factory=list)
     sink_types: dict[str, type[Sink[Any]]] = field(default_factory=dict)
+    times: HookTimes = field(default_factory=HookTimes)
 
     @property
     def failed(self) -> list[Plugin]:
@@ -108,7 +129,7 @@ class Plugins:
         """The same calls, to be made by who asks for them."""
         caller: pluggy.HookCaller = getattr(self.manager.hook, hook)
         for implementation in reversed(caller.get_hookimpls()):
-            yield HookCall(implementation, arguments)
+            yield HookCall(hook, implementation, arguments, self.times)
 
     def has(self, hook: str) -> bool:
         """Whether any plugin implements ``hook``."""
@@ -146,13 +167,15 @@ def _name_of(plugin: object, number: int) -> str:
 
 def _load(plugins: Plugins, entry_point: EntryPoint, disabled: set[str]) -> Plugin:
     package = entry_point.dist
-    plugin = Plugin(entry_point.name, package.name if package else "", package.version if package else "")
+    plugin = Plugin(entry_point.name)
+    if package is not None:
+        plugin = replace(plugin, distribution=package.name, version=package.version, requires=_requires(package))
     if disabled & {"*", plugin.name}:
         return replace(plugin, disabled=True)
     try:
         return _register(plugins, entry_point.load(), plugin)
     except (Exception, SystemExit) as error:
-        text = str(error) if isinstance(error, PluginError) else _told(error)
+        text = str(error) if isinstance(error, PluginError) else _told(error) + _range_hint(error, plugin)
         log.error("A plugin could not be loaded; the others go on.", plugin=str(plugin), error=text)
         return replace(plugin, error=text)
 
@@ -160,23 +183,45 @@ def _load(plugins: Plugins, entry_point: EntryPoint, disabled: set[str]) -> Plug
 def _register(plugins: Plugins, module: object, plugin: Plugin) -> Plugin:
     """Register ``module`` whole, or not at all."""
     manager = plugins.manager
+    if (wrong := wrong_api(module)) is not None:
+        raise PluginError(f"plugin {plugin} {wrong}")
     _check_name(plugins, module, plugin)
     try:
         manager.register(module, plugin.name)
         _check_hooks(manager, module, plugin)
         sink_types = _sink_types(plugins, plugin)
-        catalog = plugins.catalog.extended(_event_types(plugins, plugin))
+        event_types = list(_event_types(plugins, plugin))
+        catalog = plugins.catalog.extended(event_types)
     except Exception as error:
         manager.unregister(name=plugin.name)
         raise error if isinstance(error, PluginError) else PluginError(f"plugin {plugin}: {_told(error)}") from error
     plugins.sink_types.update(sink_types)
     plugins.catalog = catalog
     hooks = tuple(sorted(caller.name for caller in manager.get_hookcallers(module) or ()))
-    return replace(plugin, hooks=hooks, sink_types=tuple(sink_types))
+    return replace(
+        plugin,
+        api=hookspecs.API,
+        hooks=hooks,
+        sink_types=tuple(sink_types),
+        event_types=tuple(model.event_type for model in event_types),
+    )
 
 
 def _told(error: BaseException) -> str:
     return f"{type(error).__name__}: {error}"
+
+
+def _requires(package: Distribution) -> str:
+    """The range of ``supertokens-events`` that a distribution asks for; empty when it names none."""
+    found = (_REQUIREMENT.match(line) for line in package.requires or ())
+    return next((match[1].strip(" ()") for match in found if match), "")
+
+
+def _range_hint(error: BaseException, plugin: Plugin) -> str:
+    """What it misses of ours may be there in the versions that it was made for. pip minds the range, but only once."""
+    if not (isinstance(error, ImportError) and (error.name or "").startswith(hookspecs.PROJECT) and plugin.requires):
+        return ""
+    return f"; it asks for supertokens-events{plugin.requires}, and {version('supertokens-events')} is installed"
 
 
 def _check_name(plugins: Plugins, module: object, plugin: Plugin) -> None:

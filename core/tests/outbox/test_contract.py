@@ -15,6 +15,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 
 from outbox.stores import LEASE, STORES, claimed, dead, disabling, entry, keyed, later, sequences, settlement
 from supertokens_events.event import Event, with_sequence
+from supertokens_events.hook_times import Tally, TimeKey
 from supertokens_events.ledger import LedgerKey, Reason
 from supertokens_events.outbox import (
     Breaker,
@@ -374,6 +375,37 @@ class TestContract:
 
         assert latest == LedgerCount("filtered", "gdpr", "user.created", 5, about(first), about(first + 60))
         assert lost == LedgerCount("lost", "", "user.created", 1, about(first), about(first))
+
+    # Hooks
+
+    def test_hook_times(self, outbox, store):
+        """How long hooks took adds up over processes, by plugin and hook, what took longest first."""
+        drop = {TimeKey("tests", "filter_event", 10): Tally(5, 0, 0.5, 0.2)}
+        outbox.record_hook_times({TimeKey("geo", "enrich_event", 40): Tally(3, 1, 3.0, 1.5), **drop})
+        store.connect().record_hook_times({TimeKey("geo", "enrich_event", 44): Tally(1, 0, 4.0, 4.0), **drop})
+
+        geo, tests = outbox.hook_times()
+
+        assert (geo.plugin, geo.hook, geo.calls, geo.failures, geo.total, geo.longest) == (
+            *("geo", "enrich_event"),
+            *(4, 1, 7.0, 4.0),
+        )
+        assert geo.last_at == about(store.now())
+        assert (tests.calls, tests.failures, tests.total, tests.longest) == (10, 0, 1.0, 0.2)
+
+    def test_hook_times_of_a_day(self, outbox, store):
+        """What is older than a day is not told, and goes when something new comes."""
+        outbox.record_hook_times({TimeKey("geo", "enrich_event", 40): Tally(3, 0, 3.0, 1.5)})
+        store.advance(20 * 3600)
+        outbox.record_hook_times({TimeKey("geo", "enrich_event", 40): Tally(1, 0, 1.0, 1.0)})
+
+        assert [line.calls for line in outbox.hook_times()] == [4]
+        store.advance(5 * 3600)
+        assert [line.calls for line in outbox.hook_times()] == [1]
+        store.advance(24 * 3600)
+        assert outbox.hook_times() == []
+        outbox.record_hook_times({TimeKey("geo", "enrich_event", 40): Tally(2, 0, 2.0, 1.0)})
+        assert [line.calls for line in outbox.hook_times()] == [2]
 
     # Reading
 

@@ -424,12 +424,58 @@ def test_plugins_lists_what_is_installed(place):
         "name": "box",
         "distribution": "box",
         "version": "1.2.3",
+        "requires": "",
+        "api": 1,
         "hooks": ["register_sink_types"],
         "sink_types": ["box"],
+        "event_types": [],
         "error": "",
         "disabled": False,
     }
     assert re.search(r"box +box 1\.2\.3 +sink type box", place.run("plugins").stdout)
+
+
+def test_plugins_lists_hooks_and_event_types(empty, monkeypatch):
+    """Event types and hooks that are more than a way to register are listed by name."""
+    empty.install(
+        "shop",
+        """
+        from supertokens_events import hookimpl
+        from supertokens_events.catalog import EventData
+
+        supertokens_events_api = 1
+
+        class Paid(EventData):
+            event_type = "app.order.paid"
+            example = {}
+
+        @hookimpl
+        def register_event_types():
+            return [Paid]
+
+        @hookimpl
+        def filter_event(event):
+            return None
+        """,
+    )
+
+    monkeypatch.setenv("COLUMNS", "140")
+    (shop,) = [plugin for plugin in empty.lines("plugins") if not plugin["disabled"]]
+
+    assert (shop["hooks"], shop["event_types"]) == (["filter_event", "register_event_types"], ["app.order.paid"])
+    assert re.search(r"shop +shop 1\.2\.3 +event type app\.order\.paid, filter_event", empty.run("plugins").stdout)
+
+
+def test_plugins_names_one_for_another_contract(place):
+    """A plugin that was made for another version of the contract is shown with what to do, and the exit code is 1."""
+    place.install("future", "supertokens_events_api = 2")
+
+    result = place.run("plugins")
+
+    assert result.exit_code == 1
+    said = " ".join(result.stdout.split())
+    assert "made for version 2 of the plugin contract" in said
+    assert "has version 1: upgrade supertokens-events" in said
 
 
 def test_plugins_needs_no_configuration(empty):

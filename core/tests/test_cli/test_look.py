@@ -146,6 +146,40 @@ def test_the_ledger_is_shown(place):
     assert "filtered" in place.run("status").stdout
 
 
+def test_the_hooks_are_shown(place):
+    """How long each plugin's hooks took is shown, of processes that have ended too, what took longest first."""
+    place.install(
+        "geo",
+        """
+        import time
+        from supertokens_events import hookimpl
+
+        @hookimpl
+        def enrich_event(event):
+            time.sleep(0.01)
+            return {"country": "NZ"}
+
+        @hookimpl
+        def event_emitted(event):
+            raise LookupError("nobody is there")
+        """,
+    )
+    for _ in range(3):
+        place.run("send", "user.created")
+
+    enrich, told = [line for line in place.lines("status") if line["kind"] == "hook"]
+    text = place.run("status").stdout
+
+    assert (enrich["plugin"], enrich["hook"], enrich["calls"], enrich["failures"]) == ("geo", "enrich_event", 3, 0)
+    assert 0.01 <= enrich["longest"] <= enrich["total"]
+    assert enrich["total"] >= 0.03
+    assert enrich["median"] >= 0.009
+    assert enrich["last_at"].endswith("Z")
+    assert (told["hook"], told["calls"], told["failures"]) == ("event_emitted", 3, 3)
+    assert re.search(r"^geo +enrich_event +3 +0 +\d+(\.\d)? ms", text, re.MULTILINE)
+    assert max(map(len, text.splitlines())) <= 80
+
+
 def test_status_of_an_empty_outbox(place):
     """A new outbox shows every configured sink with zeros."""
     first, *_ = place.lines("status")

@@ -24,6 +24,7 @@ COMMANDS = [
     "enable",
     "prune",
     "erase",
+    "new-sink",
 ]
 
 WITH_COMMANDS = """
@@ -152,6 +153,17 @@ def test_a_plugin_that_raises_is_reported(empty):
 
     assert (result.exit_code, result.stdout) == (0, "hello\n")
     assert result.stderr == "The commands of the plugin 'broken' could not be added: RuntimeError: out of order\n"
+
+
+def test_a_plugin_for_another_contract_adds_nothing(empty):
+    """A plugin that was made for another version of the contract adds no command, and that is said."""
+    empty.install("greeter", WITH_COMMANDS + "\n    supertokens_events_api = 2\n")
+
+    result = empty.run("greet")
+
+    assert result.exit_code == 2
+    assert "The plugin 'greeter' was made for version 2 of the plugin contract" in result.stderr
+    assert "its commands are left out" in result.stderr
 
 
 def test_a_built_in_command_stays(empty):

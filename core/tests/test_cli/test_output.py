@@ -6,6 +6,7 @@ import pytest
 
 from supertokens_events.cli.output import (
     counted,
+    duration_in_words,
     iso_time,
     printable,
     size_in_words,
@@ -42,6 +43,25 @@ def test_times(seconds, words):
 def test_spans(seconds, words):
     """A span is told in hours, minutes and seconds."""
     assert span_in_words(seconds) == words
+
+
+@pytest.mark.parametrize(
+    ("seconds", "words"),
+    [
+        (0, "0.0 µs"),
+        (0.0000012, "1.2 µs"),
+        (0.00099996, "1.0 ms"),
+        (0.0123, "12 ms"),
+        (0.9994, "999 ms"),
+        (0.9999, "1.0 s"),
+        (59.4, "59 s"),
+        (59.6, "1 min"),
+        (3700, "1 h 1 min 40 s"),
+    ],
+)
+def test_durations(seconds, words):
+    """How long something took is told in two or three figures."""
+    assert duration_in_words(seconds) == words
 
 
 @pytest.mark.parametrize(

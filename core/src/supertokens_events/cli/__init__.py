@@ -17,6 +17,7 @@ from supertokens_events.cli.group import CommandLine
 from supertokens_events.cli.housekeeping import erase, prune
 from supertokens_events.cli.line import dispatch, send
 from supertokens_events.cli.look import deliveries, events, status
+from supertokens_events.cli.new_sink import new_sink
 from supertokens_events.cli.project import Project
 
 __all__ = ["cli", "main"]
@@ -39,7 +40,10 @@ def cli(context: click.Context, *, config: str | None) -> None:
 
 
 # In the order in which one needs them, which is also the order of --help.
-for command in (init, check, plugins, catalog, send, dispatch, status, events, deliveries, enable, prune, erase):
+for command in (
+    *(init, check, plugins, catalog, send, dispatch, status, events, deliveries, enable, prune, erase),
+    new_sink,
+):
     cli.add_command(command)
 
 

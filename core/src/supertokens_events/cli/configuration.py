@@ -80,7 +80,8 @@ def plugins(project: Project, context: click.Context, *, as_json: bool) -> None:
 
 def _plugin_row(plugin: Plugin) -> tuple[str, str, str]:
     brings = [f"sink type {name}" for name in plugin.sink_types]
-    brings += [hook for hook in plugin.hooks if hook != "register_sink_types"]
+    brings += [f"event type {name}" for name in plugin.event_types]
+    brings += [hook for hook in plugin.hooks if hook not in ("register_sink_types", "register_event_types")]
     if plugin.disabled:
         brings = ["turned off by SUPERTOKENS_EVENTS_DISABLE"]
     if plugin.error:

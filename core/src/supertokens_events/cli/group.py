@@ -120,7 +120,11 @@ def _add_commands(added: click.Group, entry_point: EntryPoint) -> None:
     manager = pluggy.PluginManager(PROJECT)
     manager.add_hookspecs(hookspecs)
     try:
-        manager.register(entry_point.load(), entry_point.name)
+        plugin = entry_point.load()
+        if (wrong := hookspecs.wrong_api(plugin)) is not None:
+            click.echo(f"The plugin {entry_point.name!r} {wrong}; its commands are left out.", err=True)
+            return
+        manager.register(plugin, entry_point.name)
         manager.hook.register_commands(cli=added)
     except KeyboardInterrupt:
         raise

@@ -15,6 +15,7 @@ import click
 from supertokens_events.cli.group import Problem
 from supertokens_events.cli.output import (
     counted,
+    duration_in_words,
     iso_time,
     json_option,
     print_json,
@@ -28,6 +29,7 @@ from supertokens_events.cli.project import Project, pass_project
 
 if TYPE_CHECKING:
     from supertokens_events.config import SinkConfig
+    from supertokens_events.hook_times import HookTime
     from supertokens_events.outbox import Attempt, Breaker, LedgerCount, SinkStatus, StoredDelivery, StoredEvent
 
 __all__ = ["deliveries", "events", "status"]
@@ -80,10 +82,11 @@ def _since(_context: click.Context, _parameter: click.Parameter, value: str | No
 def status(project: Project, *, as_json: bool) -> None:
     """How each sink stands, and what was not delivered.
 
-    The deliveries of each sink by state, the size of the outbox, and the ledger: what did not become a delivery, and why.
+    The deliveries of each sink by state, the size of the outbox, and the ledger: what did not become a delivery, and why. Then
+    how long the hooks of plugins took in the last 24 hours.
     """
     with project.outbox() as outbox:
-        found, counts, ledger = outbox.status(), outbox.counts(), outbox.ledger()
+        found, counts, ledger, hooks = outbox.status(), outbox.counts(), outbox.ledger(), outbox.hook_times()
     sinks = list(_with_configuration(found, project.settings.sinks))
     if as_json:
         for one, state in sinks:
@@ -92,8 +95,11 @@ def status(project: Project, *, as_json: bool) -> None:
         print_json({"kind": "outbox", "events": counts[0], "bytes": counts[1]})
         for count in ledger:
             print_json({"kind": "ledger", **_in_iso(asdict(count), "first_at", "last_at")})
+        for hook in hooks:
+            print_json({"kind": "hook", **_in_iso(asdict(hook), "last_at")})
     else:
         _print_status(sinks, counts, ledger, project.settings.sinks)
+        _print_hooks(hooks)
 
 
 def _sink_facts(one: SinkStatus) -> dict[str, Any]:
@@ -180,6 +186,19 @@ def _sink_row(one: SinkStatus, state: str) -> tuple[str, ...]:
 
 def _ledger_row(count: LedgerCount) -> tuple[str, ...]:
     return count.reason, count.subject or "-", count.event_type or "-", f"{count.count:,}", time_in_words(count.last_at)
+
+
+def _print_hooks(hooks: list[HookTime]) -> None:
+    if hooks:
+        click.echo()
+        print_table(
+            ["plugin", "hook, last 24 h", "calls", "failed", "median", "longest", "total"],
+            [(one.plugin, one.hook, f"{one.calls:,}", f"{one.failures:,}", *_durations(one)) for one in hooks],
+        )
+
+
+def _durations(one: HookTime) -> Iterator[str]:
+    return map(duration_in_words, (one.median, one.longest, one.total))
 
 
 # events ----------------------------------------------------------------------------------------------------------------

@@ -14,6 +14,7 @@ import click
 
 __all__ = [
     "counted",
+    "duration_in_words",
     "iso_time",
     "json_option",
     "print_json",
@@ -94,6 +95,17 @@ def span_in_words(seconds: float) -> str:
         rest -= whole * size
         parts += [f"{round(whole, 3):g} {unit}"] if whole else []
     return " ".join(parts) or "0 s"
+
+
+def duration_in_words(seconds: float) -> str:
+    """``12 µs``, ``3.4 ms``, ``1.2 s``, ``5 min 10 s``: two figures below a minute."""
+    for unit, size in (("µs", 1e-6), ("ms", 1e-3), ("s", 1.0)):
+        value = seconds / size
+        if value < 9.95:
+            return f"{value:.1f} {unit}"
+        if round(value) < (60 if unit == "s" else 1000):
+            return f"{value:.0f} {unit}"
+    return span_in_words(round(seconds))
 
 
 def rate_in_words(rate: float) -> str:

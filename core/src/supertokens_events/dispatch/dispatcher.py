@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from functools import partial
 from typing import Any, Protocol
 
 import anyio
@@ -17,7 +18,7 @@ from supertokens_events.dispatch.listeners import Listeners
 from supertokens_events.dispatch.notices import Tell, tell_nobody
 from supertokens_events.ledger import Ledger
 from supertokens_events.log import describe_exception, get_logger
-from supertokens_events.outbox import Outbox, OutboxError
+from supertokens_events.outbox import Outbox, OutboxError, save_hook_times
 from supertokens_events.plugins import Plugins
 from supertokens_events.sink import Sink
 
@@ -28,6 +29,7 @@ log = get_logger(__name__)
 _CLOSE_WAIT = 5.0  # seconds that sinks have to close
 _REPLACED_GRACE = 10.0  # seconds that what is in flight to a sink that changed gets to finish
 _LOOK_EVERY = 1.0  # seconds
+_SAVE_TIMES_EVERY = 5.0  # seconds
 
 
 class Supply(Protocol):
@@ -72,6 +74,7 @@ class Dispatcher:
         self._supply = supply
         self._beside = aside()
         self._outbox = outbox
+        self._times = plugins.times
         self._keeper = Keeper(self._make_line(), keeping or Keeping())
         self._poll_interval = poll_interval
         self._stopping = anyio.Event()
@@ -82,6 +85,7 @@ class Dispatcher:
         try:
             async with self._listening(), anyio.create_task_group() as tasks:
                 tasks.start_soon(self._keeper.run)
+                tasks.start_soon(self._save_times)
                 if self._supply is not None:
                     tasks.start_soon(self._follow, self._supply)
                 async with anyio.create_task_group() as lanes:
@@ -201,6 +205,16 @@ class Dispatcher:
                 continue
             if sinks is not None:
                 self.replace(sinks)
+
+    async def _save_times(self) -> None:
+        """What plugins were told took them so long. What they are told last is stored by who stops the line."""
+        while True:
+            await anyio.sleep(_SAVE_TIMES_EVERY)
+            if self._times.due:
+                try:
+                    await self._beside(partial(save_hook_times, self._outbox, self._times))
+                except Exception as error:  # a bug of ours: what runs goes on
+                    log.error("How long hooks took could not be stored.", error=describe_exception(error))
 
     @contextlib.asynccontextmanager
     async def _listening(self) -> AsyncIterator[None]:

@@ -101,6 +101,7 @@ class Emitter:
             outbox,
             self.ledger,
             self._hooks,
+            plugins.times,
             plan=lambda: self._plan,
             stored=stored,
             configuration=configuration,
@@ -213,13 +214,14 @@ class Emitter:
         if self._pid != os.getpid():
             return
         with self._lock:
-            writer = self._writer or (self._start_writer() if self.ledger.peek() else None)
+            counts = bool(self.ledger.peek() or self.plugins.times)
+            writer = self._writer or (self._start_writer() if counts else None)
             self._writer = None
         if writer is not None:
             writer.end(timeout)
             self._storing.lose_all(writer.unanswered(), "the process ended before the outbox was available")
             if writer.is_finished or writer.call is not None:  # else it is the outbox that does not answer
-                self._storing.save_ledger(writer)
+                self._storing.save_counts(writer)
 
     # The queue -----------------------------------------------------------------------------------------------------
 
@@ -251,6 +253,7 @@ class Emitter:
                 self._storing.counts_told = False
                 self._hooks.forget()
                 self.ledger.take()  # counts from before the fork are the parent's
+                self.plugins.times.take()
                 self._pid = os.getpid()  # last: whoever sees it sees the rest
 
     def _submit_all(self, events: Sequence[Event]) -> list[Job]:

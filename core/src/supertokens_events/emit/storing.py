@@ -11,9 +11,10 @@ from supertokens_events.emit.hooks import Hooks
 from supertokens_events.emit.routing import Plan
 from supertokens_events.emit.writer import FIRST_WAIT, Job, Retired, Writer
 from supertokens_events.event import Event
+from supertokens_events.hook_times import HookTimes
 from supertokens_events.ledger import Ledger, Reason
 from supertokens_events.log import describe_exception, get_logger
-from supertokens_events.outbox import Entry, Outbox, OutboxError, OutboxFull, OutboxUnavailable
+from supertokens_events.outbox import Entry, Outbox, OutboxError, OutboxFull, OutboxUnavailable, save_hook_times
 
 __all__ = ["Configuration", "Storing"]
 
@@ -49,6 +50,7 @@ class Storing:
         outbox: Outbox,
         ledger: Ledger,
         hooks: Hooks,
+        times: HookTimes,
         *,
         plan: Callable[[], Plan],
         stored: Callable[[Sequence[Event]], None],
@@ -58,6 +60,7 @@ class Storing:
         self.outbox = outbox
         self._ledger = ledger
         self._hooks = hooks
+        self._times = times
         self._plan = plan
         self._stored = stored
         self._configuration = configuration
@@ -86,11 +89,13 @@ class Storing:
         prepared = [(job, entry) for job in writer.jobs if (entry := self._prepare(chain, job)) is not None]
         committed = self._append(writer, prepared) if prepared else []
         writer.untold.extend(event for event, _ in committed)
-        self.save_ledger(writer)
+        self.save_counts(writer)
         if committed:
             self._stored([event for event, _ in committed])
             self._measure(writer, committed)
         self._tell(writer)
+        if self._times:
+            writer.counts_wait()
 
     def _append(self, writer: Writer, prepared: Sequence[_Prepared]) -> list[_Committed]:
         """Commit the entries, however long it takes. If the store refuses them, each has a try of its own: one that cannot
@@ -124,8 +129,8 @@ class Storing:
         writer.pause(wait)
         return wait
 
-    def save_ledger(self, writer: Writer) -> None:
-        """Store the counts; what the outbox does not take now waits."""
+    def save_counts(self, writer: Writer) -> None:
+        """Store the counts, and now and then how long hooks took; what the outbox does not take now waits."""
         self.counts_told = False  # first: what is counted from here on tells again
         counts = self._ledger.take()
         writer.counts_stored()
@@ -135,6 +140,9 @@ class Storing:
             except OutboxError:
                 self._ledger.put_back(counts)
                 writer.counts_wait()
+                return
+        if self._times.due or writer.last:
+            save_hook_times(self.outbox, self._times)
 
     def _measure(self, writer: Writer, committed: Sequence[_Committed]) -> None:
         events, waits = zip(*committed, strict=True)

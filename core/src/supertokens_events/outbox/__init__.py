@@ -30,6 +30,7 @@ from supertokens_events.outbox.contract import (
     StoredDelivery,
     StoredEvent,
 )
+from supertokens_events.outbox.hook_times import save_hook_times
 from supertokens_events.outbox.sqlite.outbox import SqliteOutbox
 
 __all__ = [
@@ -55,6 +56,7 @@ __all__ = [
     "StoredDelivery",
     "StoredEvent",
     "open_outbox",
+    "save_hook_times",
 ]
 
 

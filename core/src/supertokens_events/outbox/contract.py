@@ -15,6 +15,7 @@ from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from supertokens_events.event import Event
+from supertokens_events.hook_times import HookTime, Tally, TimeKey
 from supertokens_events.ledger import LedgerKey
 from supertokens_events.sink import Delivery
 
@@ -380,6 +381,16 @@ class Outbox(ABC):
     @abstractmethod
     def ledger(self) -> list[LedgerCount]:
         """The whole ledger, most recent first."""
+
+    # Hooks ---------------------------------------------------------------------------------------------------------
+
+    @abstractmethod
+    def record_hook_times(self, times: Mapping[TimeKey, Tally]) -> None:
+        """Add to what is known of how long hooks take; what is older than a day goes."""
+
+    @abstractmethod
+    def hook_times(self) -> list[HookTime]:
+        """How long hooks took in the last 24 hours, what took longest altogether first."""
 
     # Time and room -------------------------------------------------------------------------------------------------
 

@@ -14,6 +14,8 @@ from supertokens_events_file.sink import FileSettings, FileSink
 
 __all__ = ["FileSettings", "FileSink"]
 
+supertokens_events_api = 1  # the version of the plugin contract that it is made for
+
 
 @hookimpl
 def register_sink_types() -> Iterable[type[Sink[Any]]]:

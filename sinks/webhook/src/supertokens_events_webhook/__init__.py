@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 __all__ = ["WebhookSettings", "WebhookSink"]
 
+supertokens_events_api = 1  # the version of the plugin contract that it is made for
+
 
 # Inside, each imports what it needs: a receiver needs no HTTP client, and `--help` needs none of it.
 

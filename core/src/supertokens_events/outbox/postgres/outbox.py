@@ -11,6 +11,7 @@ from types import MappingProxyType
 from typing import Any, TypeVar
 
 from supertokens_events.forks import while_alive
+from supertokens_events.hook_times import HookTime, Tally, TimeKey
 from supertokens_events.ledger import LedgerKey
 from supertokens_events.outbox.contract import (
     Breaker,
@@ -34,6 +35,7 @@ from supertokens_events.outbox.postgres import (
     append,
     claim,
     disabled,
+    hook_times,
     reading,
     settle,
     upkeep,
@@ -230,6 +232,14 @@ class PostgresOutbox(Outbox):
 
     def ledger(self) -> list[LedgerCount]:
         return self._run(upkeep.ledger)
+
+    # Hooks ---------------------------------------------------------------------------------------------------------
+
+    def record_hook_times(self, times: Mapping[TimeKey, Tally]) -> None:
+        self._run(lambda connection: hook_times.record(connection, times))
+
+    def hook_times(self) -> list[HookTime]:
+        return self._run(hook_times.hook_times)
 
     # Time and room -------------------------------------------------------------------------------------------------
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Literal
 
+from supertokens_events.hook_times import HookTime, Tally, TimeKey
 from supertokens_events.ledger import LedgerKey
 from supertokens_events.outbox.contract import (
     Breaker,
@@ -30,7 +31,7 @@ from supertokens_events.outbox.contract import (
     StoredDelivery,
     StoredEvent,
 )
-from supertokens_events.outbox.sqlite import breaker, disabled, read, room
+from supertokens_events.outbox.sqlite import breaker, disabled, hook_times, read, room
 from supertokens_events.outbox.sqlite.claim import Turns, hold, unclaimed
 from supertokens_events.outbox.sqlite.file import CHECKPOINT, COUNT, SqliteFile
 from supertokens_events.outbox.sqlite.write import claims_of, insert, settle
@@ -215,6 +216,16 @@ class SqliteOutbox(Outbox):
     def ledger(self) -> list[LedgerCount]:
         with self._file.reading() as connection:
             return read.ledger(connection)
+
+    # Hooks ---------------------------------------------------------------------------------------------------------
+
+    def record_hook_times(self, times: Mapping[TimeKey, Tally]) -> None:
+        with self._file.transaction() as connection:
+            hook_times.record(connection, times, self._clock())
+
+    def hook_times(self) -> list[HookTime]:
+        with self._file.reading() as connection:
+            return hook_times.hook_times(connection, self._clock())
 
     # Time and room -------------------------------------------------------------------------------------------------
 

@@ -50,7 +50,7 @@ allow_networks = ["{network}"]
 def listen(
     *, host: str, port: int, secret_env: str | None, status: int, fail_rate: float, delay: float, as_json: bool
 ) -> None:
-    """Receive webhooks and print each event as it comes, verified or why not.
+    """Receive webhooks, verify and print them.
 
     --status, --fail-rate and --delay try a sink's retries. Ctrl-C ends it.
     """

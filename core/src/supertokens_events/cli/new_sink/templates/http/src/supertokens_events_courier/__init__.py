@@ -1,0 +1,21 @@
+"""The courier sink of supertokens-events: one POST for each event."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from supertokens_events import hookimpl
+from supertokens_events.sink import Sink
+
+from supertokens_events_courier.sink import CourierSink
+
+__all__ = ["CourierSink"]
+
+supertokens_events_api = 1  # the version of the plugin contract that it is made for
+
+
+@hookimpl
+def register_sink_types() -> Iterable[type[Sink[Any]]]:
+    """The sink type ``courier``."""
+    return [CourierSink]
