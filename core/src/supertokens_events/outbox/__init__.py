@@ -30,6 +30,7 @@ from supertokens_events.outbox.contract import (
     StoredDelivery,
     StoredEvent,
 )
+from supertokens_events.outbox.replaying import Replayed, Run, Selection, Verdict
 from supertokens_events.outbox.sqlite.outbox import SqliteOutbox
 
 __all__ = [
@@ -48,12 +49,16 @@ __all__ = [
     "OutboxFull",
     "OutboxUnavailable",
     "Pruned",
+    "Replayed",
     "Retention",
+    "Run",
+    "Selection",
     "Settlement",
     "SinkStatus",
     "SqliteOutbox",
     "StoredDelivery",
     "StoredEvent",
+    "Verdict",
     "open_outbox",
 ]
 

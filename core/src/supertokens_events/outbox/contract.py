@@ -12,11 +12,14 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from types import MappingProxyType
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from supertokens_events.event import Event
 from supertokens_events.ledger import LedgerKey
 from supertokens_events.sink import Delivery
+
+if TYPE_CHECKING:
+    from supertokens_events.outbox.replaying import Replayed, Run, Selection
 
 __all__ = [
     "Attempt",
@@ -363,6 +366,34 @@ class Outbox(ABC):
         what is over; ``None`` when it was not disabled.
         """
 
+    @abstractmethod
+    def disabled(self) -> dict[str, Disabled]:
+        """Those that are disabled, by sink."""
+
+    # Replay --------------------------------------------------------------------------------------------------------
+
+    @abstractmethod
+    def replayable(self, selection: Selection) -> Replayed:
+        """What a replay of ``selection`` would come to by now. Nothing changes."""
+
+    @abstractmethod
+    def begin_replay(self, selection: Selection, *, asked: str, by: str, anew: bool = False) -> Run:
+        """Begin to replay ``selection``, by the person ``by``. ``asked`` is how it was asked for: one that was asked for in the
+        same words and not finished is gone on with, with its own selection, also while it is under way; with ``anew`` only then.
+        """
+
+    @abstractmethod
+    def replay(self, run: Run, *, by: str, after: int = 0, limit: int = 500) -> Replayed:
+        """Make the next ``limit`` deliveries of a replay due, in one transaction: as if new, with their whole schedule before
+        them and the same event id. Each gets an attempt row with the outcome ``replayed`` and who it was.
+
+        What is erased, pending or held is left alone and counted. Go on after ``last`` until that is ``None``.
+        """
+
+    @abstractmethod
+    def end_replay(self, run: Run) -> None:
+        """It is finished, or not to be gone on with."""
+
     # The ledger ----------------------------------------------------------------------------------------------------
 
     @abstractmethod
@@ -407,6 +438,10 @@ class Outbox(ABC):
     @abstractmethod
     def counts(self) -> tuple[int, int]:
         """How many events there are, and how many bytes the store takes on disk."""
+
+    @abstractmethod
+    def event_types(self) -> list[str]:
+        """The types of the events that are there, in order."""
 
     @abstractmethod
     def event(self, event_id: str) -> StoredEvent | None:

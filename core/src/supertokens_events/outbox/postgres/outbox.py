@@ -35,6 +35,7 @@ from supertokens_events.outbox.postgres import (
     claim,
     disabled,
     reading,
+    replaying,
     settle,
     upkeep,
 )
@@ -42,6 +43,7 @@ from supertokens_events.outbox.postgres.connections import Address, Connection, 
 from supertokens_events.outbox.postgres.listener import Listener, Notifier
 from supertokens_events.outbox.postgres.room import Room, WhenFull
 from supertokens_events.outbox.postgres.schema import MISSING, Schema
+from supertokens_events.outbox.replaying import Replayed, Run, Selection
 
 __all__ = ["PostgresOutbox"]
 
@@ -219,6 +221,26 @@ class PostgresOutbox(Outbox):
     def enable(self, sink: str) -> Disabled | None:
         return self._run(lambda connection: disabled.enable(connection, sink))
 
+    def disabled(self) -> dict[str, Disabled]:
+        return self._run(disabled.disabled)
+
+    # Replay --------------------------------------------------------------------------------------------------------
+
+    def replayable(self, selection: Selection) -> Replayed:
+        return self._run(lambda connection: replaying.count(connection, selection))
+
+    def begin_replay(self, selection: Selection, *, asked: str, by: str, anew: bool = False) -> Run:
+        return self._run(lambda connection: replaying.begin(connection, selection, asked, by, anew=anew))
+
+    def replay(self, run: Run, *, by: str, after: int = 0, limit: int = 500) -> Replayed:
+        found = self._run(lambda connection: replaying.replay(connection, run, by, after=after, limit=limit))
+        if found.due:
+            self._here().notifier.poke()
+        return found
+
+    def end_replay(self, run: Run) -> None:
+        self._run(lambda connection: replaying.end(connection, run))
+
     # The ledger ----------------------------------------------------------------------------------------------------
 
     def record(self, counts: Mapping[LedgerKey, int]) -> None:
@@ -249,6 +271,9 @@ class PostgresOutbox(Outbox):
 
     def counts(self) -> tuple[int, int]:
         return self._run(lambda connection: (reading.count(connection), upkeep.size(connection)))
+
+    def event_types(self) -> list[str]:
+        return self._run(reading.event_types)
 
     def event(self, event_id: str) -> StoredEvent | None:
         return self._run(lambda connection: reading.event(connection, event_id))

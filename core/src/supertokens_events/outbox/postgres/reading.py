@@ -14,7 +14,7 @@ from supertokens_events.outbox.postgres.claim import BEHIND, NOW
 from supertokens_events.outbox.postgres.connections import Connection
 from supertokens_events.outbox.postgres.disabled import disabled
 
-__all__ = ["breakers", "count", "deliveries", "event", "events", "status"]
+__all__ = ["breakers", "count", "deliveries", "event", "event_types", "events", "status"]
 
 _EVENT = "SELECT sequence, id, type, timestamp, tenant_id, user_id, correlation_id, stored_at, payload FROM event"
 
@@ -40,9 +40,22 @@ SELECT d.sink,
        count(*) FILTER (WHERE state = 'pending' AND {BEHIND}) AS blocked
 FROM delivery d GROUP BY d.sink ORDER BY d.sink"""
 
+_TYPES = """
+WITH RECURSIVE types AS (
+    SELECT min(type) AS type FROM event
+  UNION ALL
+    SELECT (SELECT min(e.type) FROM event e WHERE e.type > types.type) FROM types WHERE types.type IS NOT NULL
+)
+SELECT type FROM types"""
+
 _BREAKERS = f"""
 SELECT sink, open_since, failing_since, probe_at, probes, reason, detail, {NOW} - failing_since
 FROM breaker ORDER BY sink"""
+
+
+def event_types(connection: Connection) -> list[str]:
+    """The types that are there: from one to the next by the index."""
+    return [event_type for (event_type,) in connection.execute(_TYPES.encode()) if event_type is not None]
 
 
 def event(connection: Connection, event_id: str) -> StoredEvent | None:

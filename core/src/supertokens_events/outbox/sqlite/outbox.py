@@ -30,7 +30,8 @@ from supertokens_events.outbox.contract import (
     StoredDelivery,
     StoredEvent,
 )
-from supertokens_events.outbox.sqlite import breaker, disabled, read, room
+from supertokens_events.outbox.replaying import Replayed, Run, Selection
+from supertokens_events.outbox.sqlite import breaker, disabled, read, replaying, room
 from supertokens_events.outbox.sqlite.claim import Turns, hold
 from supertokens_events.outbox.sqlite.file import CHECKPOINT, COUNT, SqliteFile
 from supertokens_events.outbox.sqlite.write import claims_of, insert, settle
@@ -198,6 +199,28 @@ class SqliteOutbox(Outbox):
         with self._file.transaction() as connection:
             return disabled.enable(connection, sink, self._clock())
 
+    def disabled(self) -> dict[str, Disabled]:
+        with self._file.connected() as connection:
+            return disabled.all_disabled(connection)
+
+    # Replay --------------------------------------------------------------------------------------------------------
+
+    def replayable(self, selection: Selection) -> Replayed:
+        with self._file.reading() as connection:
+            return replaying.count(connection, selection, self._clock())
+
+    def begin_replay(self, selection: Selection, *, asked: str, by: str, anew: bool = False) -> Run:
+        with self._file.transaction() as connection:
+            return replaying.begin(connection, selection, asked, by, self._clock(), anew=anew)
+
+    def replay(self, run: Run, *, by: str, after: int = 0, limit: int = 500) -> Replayed:
+        with self._file.transaction() as connection:
+            return replaying.replay(connection, run, by, self._clock(), after=after, limit=limit)
+
+    def end_replay(self, run: Run) -> None:
+        with self._file.transaction() as connection:
+            replaying.end(connection, run)
+
     # The ledger ----------------------------------------------------------------------------------------------------
 
     def record(self, counts: Mapping[LedgerKey, int]) -> None:
@@ -251,6 +274,10 @@ class SqliteOutbox(Outbox):
         with self._file.reading() as connection:
             (events,) = connection.execute("SELECT count(*) FROM event").fetchone()
         return events, read.bytes_on_disk(self.path)
+
+    def event_types(self) -> list[str]:
+        with self._file.reading() as connection:
+            return read.event_types(connection)
 
     def event(self, event_id: str) -> StoredEvent | None:
         with self._file.reading() as connection:

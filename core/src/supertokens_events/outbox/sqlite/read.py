@@ -21,7 +21,7 @@ from supertokens_events.outbox.contract import (
 from supertokens_events.outbox.sqlite.breaker import all_open
 from supertokens_events.outbox.sqlite.claim import BLOCKED
 
-__all__ = ["bytes_on_disk", "deliveries", "event", "events", "ledger", "look", "status"]
+__all__ = ["bytes_on_disk", "deliveries", "event", "event_types", "events", "ledger", "look", "status"]
 
 _EVENT_COLUMNS = "sequence, id, type, timestamp, tenant_id, user_id, correlation_id, stored_at, payload"
 _LOOK = """
@@ -32,6 +32,14 @@ SELECT (SELECT min(due_at) FROM delivery WHERE sink = :sink AND state = 'pending
 _DELIVERIES = """
 SELECT delivery.id, delivery.sequence, event.id AS event_id, event.type AS event_type, sink, state, used, due_at, reason, since
 FROM delivery JOIN event USING (sequence)
+"""
+_TYPES = """
+WITH RECURSIVE types (type) AS (
+    SELECT min(type) FROM event
+    UNION ALL
+    SELECT (SELECT min(type) FROM event WHERE event.type > types.type) FROM types WHERE types.type IS NOT NULL
+)
+SELECT type FROM types
 """
 # Each reads one index from end to end, and no row.
 _STATES = "SELECT sink, state, count(*) FROM delivery WHERE state <> 'pending' GROUP BY sink, state"
@@ -83,6 +91,11 @@ def status(connection: sqlite3.Connection, now: float) -> list[SinkStatus]:
     for sink, *disabled in connection.execute("SELECT sink, since, reason FROM disabled"):
         found.setdefault(sink, {})["disabled"] = Disabled(*disabled)
     return [SinkStatus(sink, **facts) for sink, facts in sorted(found.items())]
+
+
+def event_types(connection: sqlite3.Connection) -> list[str]:
+    """The types that are there: from one to the next by the index."""
+    return [event_type for (event_type,) in connection.execute(_TYPES) if event_type is not None]
 
 
 def event(connection: sqlite3.Connection, event_id: str) -> StoredEvent | None:

@@ -1,0 +1,18 @@
+-- When a person last made it due again: its schedule begins there. And the replays that are under way or were interrupted.
+ALTER TABLE delivery ADD COLUMN replayed_at float8;
+DROP INDEX delivery_schedule;
+CREATE INDEX delivery_schedule ON delivery (sink, (first_try_at IS NULL), coalesce(first_try_at, replayed_at, stored_at))
+    WHERE state = 'pending';
+-- What is settled, by sink and state: to look at, to count, to replay. What is appended is in no need of it.
+CREATE INDEX delivery_settled ON delivery (sink, state, id) WHERE state <> 'pending';
+
+CREATE TABLE replay (
+    id        bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    asked     text NOT NULL,
+    target    text,
+    selection text NOT NULL,
+    by        text NOT NULL,
+    began_at  float8 NOT NULL,
+    since     float8 NOT NULL,
+    seen_at   float8 NOT NULL
+);
