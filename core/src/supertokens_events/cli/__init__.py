@@ -18,6 +18,7 @@ from supertokens_events.cli.housekeeping import erase, prune
 from supertokens_events.cli.line import dispatch, send
 from supertokens_events.cli.look import deliveries, events, status
 from supertokens_events.cli.project import Project
+from supertokens_events.cli.replaying import dead, replay
 
 __all__ = ["cli", "main"]
 
@@ -39,7 +40,22 @@ def cli(context: click.Context, *, config: str | None) -> None:
 
 
 # In the order in which one needs them, which is also the order of --help.
-for command in (init, check, plugins, catalog, send, dispatch, status, events, deliveries, enable, prune, erase):
+for command in (
+    init,
+    check,
+    plugins,
+    catalog,
+    send,
+    dispatch,
+    status,
+    events,
+    deliveries,
+    dead,
+    replay,
+    enable,
+    prune,
+    erase,
+):
     cli.add_command(command)
 
 

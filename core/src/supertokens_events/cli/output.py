@@ -37,7 +37,7 @@ def print_json(document: Mapping[str, Any]) -> None:
     click.echo(json.dumps(document, default=str))
 
 
-def print_table(columns: Sequence[str], rows: Iterable[Sequence[str]], *, keep: int = 1) -> None:
+def print_table(columns: Sequence[str], rows: Iterable[Sequence[str]], *, keep: int = 1, header: bool = True) -> None:
     """A table as wide as the terminal (80 columns where there is none). The first ``keep`` columns are never
     broken.
     """
@@ -48,7 +48,7 @@ def print_table(columns: Sequence[str], rows: Iterable[Sequence[str]], *, keep: 
     if not lines:
         click.echo("none")
         return
-    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold", show_header=header)
     for number, column in enumerate(columns):
         table.add_column(column, no_wrap=number < keep, overflow="fold")
     for line in lines:

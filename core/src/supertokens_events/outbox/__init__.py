@@ -30,10 +30,12 @@ from supertokens_events.outbox.contract import (
     StoredDelivery,
     StoredEvent,
 )
-from supertokens_events.outbox.replaying import Replayed, Run, Selection, Verdict
+from supertokens_events.outbox.looking import Wanted
+from supertokens_events.outbox.replaying import HELD, Replayed, Run, Selection, Verdict
 from supertokens_events.outbox.sqlite.outbox import SqliteOutbox
 
 __all__ = [
+    "HELD",
     "Attempt",
     "Breaker",
     "Claim",
@@ -59,6 +61,7 @@ __all__ = [
     "StoredDelivery",
     "StoredEvent",
     "Verdict",
+    "Wanted",
     "open_outbox",
 ]
 

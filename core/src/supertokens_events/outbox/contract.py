@@ -19,6 +19,7 @@ from supertokens_events.ledger import LedgerKey
 from supertokens_events.sink import Delivery
 
 if TYPE_CHECKING:
+    from supertokens_events.outbox.looking import Wanted
     from supertokens_events.outbox.replaying import Replayed, Run, Selection
 
 __all__ = [
@@ -158,6 +159,18 @@ class StoredDelivery(NamedTuple):
     due_at: float
     reason: str | None
     attempts: Sequence[Attempt] = ()
+    id: int = 0
+    stored_at: float = 0.0
+    user_id: str | None = None
+    held_until: float | None = None
+    """When the lease ends of the dispatcher that has it; ``None``: nobody has, or it has been settled since."""
+    behind: str | None = None
+    """The id of the first event of its ordering key, when it waits for that one."""
+
+    @property
+    def cursor(self) -> tuple[int, int]:
+        """Where to go on after."""
+        return self.sequence, self.id
 
 
 class Breaker(NamedTuple):
@@ -387,7 +400,8 @@ class Outbox(ABC):
         """Make the next ``limit`` deliveries of a replay due, in one transaction: as if new, with their whole schedule before
         them and the same event id. Each gets an attempt row with the outcome ``replayed`` and who it was.
 
-        What is erased, pending or held is left alone and counted. Go on after ``last`` until that is ``None``.
+        What is erased, pending or held is left alone and counted. Go on after ``last`` until that is ``None``. Each call is a
+        sign of life; one with a ``limit`` of 0 is nothing else.
         """
 
     @abstractmethod
@@ -449,9 +463,17 @@ class Outbox(ABC):
 
     @abstractmethod
     def events(
-        self, *, after: int | None = None, event_type: str | None = None, user_id: str | None = None, limit: int = 100
+        self,
+        *,
+        after: int | None = None,
+        event_type: str | None = None,
+        user_id: str | None = None,
+        limit: int = 100,
+        wanted: Wanted | None = None,
     ) -> list[StoredEvent]:
-        """Events with a sequence above ``after``, in order; without ``after`` the latest ``limit``, in order."""
+        """Events with a sequence above ``after``, in order; without ``after`` the latest ``limit``, in order. ``wanted`` says
+        more about them, instead of ``event_type`` and ``user_id``.
+        """
 
     @abstractmethod
     def deliveries(
@@ -463,5 +485,9 @@ class Outbox(ABC):
         event_type: str | None = None,
         since: float | None = None,
         limit: int = 100,
+        after: tuple[int, int] | None = None,
+        wanted: Wanted | None = None,
     ) -> list[StoredDelivery]:
-        """The latest ``limit`` deliveries that match, in order of their events, with their attempts."""
+        """The latest ``limit`` deliveries that match, in order of their events, with their attempts; or the first ones after
+        the ``cursor`` of one. ``wanted`` says more about them, instead of the others.
+        """

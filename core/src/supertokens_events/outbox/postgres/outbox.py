@@ -30,6 +30,7 @@ from supertokens_events.outbox.contract import (
     StoredDelivery,
     StoredEvent,
 )
+from supertokens_events.outbox.looking import Wanted
 from supertokens_events.outbox.postgres import (
     append,
     claim,
@@ -279,13 +280,16 @@ class PostgresOutbox(Outbox):
         return self._run(lambda connection: reading.event(connection, event_id))
 
     def events(
-        self, *, after: int | None = None, event_type: str | None = None, user_id: str | None = None, limit: int = 100
+        self,
+        *,
+        after: int | None = None,
+        event_type: str | None = None,
+        user_id: str | None = None,
+        limit: int = 100,
+        wanted: Wanted | None = None,
     ) -> list[StoredEvent]:
-        return self._run(
-            lambda connection: reading.events(
-                connection, after=after, event_type=event_type, user_id=user_id, limit=limit
-            )
-        )
+        asked = wanted or Wanted(types=None if event_type is None else (event_type,), user_id=user_id)
+        return self._run(lambda connection: reading.events(connection, asked, after, limit))
 
     def deliveries(
         self,
@@ -296,12 +300,9 @@ class PostgresOutbox(Outbox):
         event_type: str | None = None,
         since: float | None = None,
         limit: int = 100,
+        after: tuple[int, int] | None = None,
+        wanted: Wanted | None = None,
     ) -> list[StoredDelivery]:
-        conditions = {
-            "event.id = %s": event_id,
-            "sink = %s": sink,
-            "state = %s": None if state is None else str(state),
-            "event.type = %s": event_type,
-            "event.stored_at >= %s": since,
-        }
-        return self._run(lambda connection: reading.deliveries(connection, conditions, limit))
+        types = None if event_type is None else (event_type,)
+        asked = wanted or Wanted(types=types, event_id=event_id, sink=sink, state=state, since=since)
+        return self._run(lambda connection: reading.deliveries(connection, asked, after, limit))

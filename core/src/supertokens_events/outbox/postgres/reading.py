@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -10,6 +11,7 @@ from typing import Any
 from psycopg.rows import dict_row
 
 from supertokens_events.outbox.contract import Attempt, Breaker, DeliveryState, SinkStatus, StoredDelivery, StoredEvent
+from supertokens_events.outbox.looking import TYPES, Looking, Wanted
 from supertokens_events.outbox.postgres.claim import BEHIND, NOW
 from supertokens_events.outbox.postgres.connections import Connection
 from supertokens_events.outbox.postgres.disabled import disabled
@@ -19,8 +21,12 @@ __all__ = ["breakers", "count", "deliveries", "event", "event_types", "events", 
 _EVENT = "SELECT sequence, id, type, timestamp, tenant_id, user_id, correlation_id, stored_at, payload FROM event"
 
 _DELIVERY = """
-SELECT delivery.id, delivery.sequence, event.id AS event_id, event.type AS event_type, sink, state, used, due_at, reason
-FROM delivery JOIN event USING (sequence)"""
+SELECT d.id, d.sequence, event.id AS event_id, event.type AS event_type, sink, state, used, due_at, reason,
+       event.stored_at, user_id, held_until, CASE WHEN d.state = 'pending' AND d.line IS NOT NULL THEN (
+           SELECT first.id FROM delivery e JOIN event AS first ON first.sequence = e.sequence
+           WHERE e.line = d.line AND e.state = 'pending' AND e.sequence < d.sequence ORDER BY e.sequence LIMIT 1
+       ) END AS behind
+FROM delivery d JOIN event USING (sequence) WHERE d.id = ANY(%s) ORDER BY d.sequence, d.id"""
 _ATTEMPTS = """
 SELECT delivery, number, started_at, duration, outcome, reason, detail FROM attempt
 WHERE delivery = ANY(%s) ORDER BY delivery, number"""
@@ -40,13 +46,8 @@ SELECT d.sink,
        count(*) FILTER (WHERE state = 'pending' AND {BEHIND}) AS blocked
 FROM delivery d GROUP BY d.sink ORDER BY d.sink"""
 
-_TYPES = """
-WITH RECURSIVE types AS (
-    SELECT min(type) AS type FROM event
-  UNION ALL
-    SELECT (SELECT min(e.type) FROM event e WHERE e.type > types.type) FROM types WHERE types.type IS NOT NULL
-)
-SELECT type FROM types"""
+_NAME = re.compile(r":(\w+)")
+_LAST_BEFORE = "SELECT sequence FROM event WHERE stored_at < %s ORDER BY stored_at DESC LIMIT 1"
 
 _BREAKERS = f"""
 SELECT sink, open_since, failing_since, probe_at, probes, reason, detail, {NOW} - failing_since
@@ -55,7 +56,7 @@ FROM breaker ORDER BY sink"""
 
 def event_types(connection: Connection) -> list[str]:
     """The types that are there: from one to the next by the index."""
-    return [event_type for (event_type,) in connection.execute(_TYPES.encode()) if event_type is not None]
+    return [event_type for (event_type,) in connection.execute(TYPES.encode()) if event_type is not None]
 
 
 def event(connection: Connection, event_id: str) -> StoredEvent | None:
@@ -64,25 +65,34 @@ def event(connection: Connection, event_id: str) -> StoredEvent | None:
     return StoredEvent(*row) if row else None
 
 
-def events(
-    connection: Connection, *, after: int | None, event_type: str | None, user_id: str | None, limit: int
-) -> list[StoredEvent]:
-    """Events in order: above ``after``, or the latest."""
-    where, values = _where({"sequence > %s": after, "type = %s": event_type, "user_id = %s": user_id})
-    order = "DESC" if after is None else "ASC"
-    query = f"{_EVENT} {where} ORDER BY sequence {order} LIMIT %s"
-    rows = connection.execute(query.encode(), (*values, limit), binary=True).fetchall()
-    return sorted((StoredEvent(*row) for row in rows), key=lambda event: event.sequence)
+def events(connection: Connection, wanted: Wanted, after: int | None, limit: int) -> list[StoredEvent]:
+    """Events that match, in order: the first after a sequence, or the latest."""
+    with connection.at_leisure():
+        sequences = _looking(connection, wanted, limit).events(after)
+        query = f"{_EVENT} WHERE sequence = ANY(%s) ORDER BY sequence"
+        return [StoredEvent(*row) for row in connection.execute(query.encode(), (sequences,), binary=True)]
 
 
-def deliveries(connection: Connection, conditions: Mapping[str, Any], limit: int) -> list[StoredDelivery]:
-    """The latest deliveries that match, in order of their events, with their attempts."""
-    where, values = _where(conditions)
-    query = f"{_DELIVERY} {where} ORDER BY delivery.sequence DESC, delivery.id DESC LIMIT %s"
-    with connection.cursor(row_factory=dict_row) as cursor:
-        rows = cursor.execute(query.encode(), (*values, limit)).fetchall()
-    attempts = _attempts(connection, [row["id"] for row in rows])
-    return [_delivery(row, attempts[row["id"]]) for row in reversed(rows)]
+def deliveries(
+    connection: Connection, wanted: Wanted, after: tuple[int, int] | None, limit: int
+) -> list[StoredDelivery]:
+    """Those that match, in order of their events, with their attempts: the first after a cursor, or the latest."""
+    with connection.at_leisure(), connection.cursor(row_factory=dict_row) as cursor:
+        ids = [id_ for _, id_ in _looking(connection, wanted, limit).deliveries(after)]
+        rows = cursor.execute(_DELIVERY.encode(), (ids,)).fetchall()
+        attempts = _attempts(connection, ids)
+    return [_delivery(row, attempts[row["id"]]) for row in rows]
+
+
+def _looking(connection: Connection, wanted: Wanted, limit: int) -> Looking:
+    def query(text: str, values: Mapping[str, Any]) -> list[Any]:
+        return connection.execute(_NAME.sub(r"%(\1)s", text).encode(), values).fetchall()
+
+    def last_before(moment: float) -> int:
+        row = connection.execute(_LAST_BEFORE, (moment,)).fetchone()
+        return row[0] if row else 0
+
+    return Looking(query, last_before, wanted, limit)
 
 
 def breakers(connection: Connection) -> dict[str, Breaker]:
@@ -131,10 +141,9 @@ def _delivery(row: Mapping[str, Any], attempts: Sequence[Attempt]) -> StoredDeli
         due_at=row["due_at"],
         reason=row["reason"],
         attempts=tuple(attempts),
+        id=row["id"],
+        stored_at=row["stored_at"],
+        user_id=row["user_id"],
+        held_until=row["held_until"],
+        behind=row["behind"],
     )
-
-
-def _where(conditions: Mapping[str, Any]) -> tuple[str, list[Any]]:
-    """A WHERE clause of the conditions that have a value, and those values."""
-    given = {condition: value for condition, value in conditions.items() if value is not None}
-    return ("WHERE " + " AND ".join(given) if given else ""), list(given.values())

@@ -159,18 +159,18 @@ def _query(selection: Selection) -> str:
 SELECT event.sequence AS place, {columns}, {_VERDICT.format(target="target", unasked=unasked, held=_ANY_HOLD)}
 FROM event {to} WHERE event.id = ANY(%(event_ids)s) AND event.sequence > %(after)s"""
     return f"""
-SELECT source.id AS place, {columns}, {_VERDICT.format(target="target", unasked=unasked, held=_OWN_HOLD)}
+SELECT source.sequence AS place, {columns}, {_VERDICT.format(target="target", unasked=unasked, held=_OWN_HOLD)}
 FROM delivery AS source JOIN event ON event.sequence = source.sequence {to} WHERE {_in_range(selection)}"""
 
 
 def _to_the_same(selection: Selection) -> str:
-    where = _in_range(selection)
+    place, where = "source.sequence", _in_range(selection)
     if selection.event_ids:
-        where = "event.id = ANY(%(event_ids)s) AND source.id > %(after)s"
+        place, where = "source.id", "event.id = ANY(%(event_ids)s) AND source.id > %(after)s"
         where += " AND source.sink = %(sink)s" if selection.sink else ""
     verdict = _VERDICT.format(target="source", unasked="source.state <> %(state)s", held=_OWN_HOLD)
     return f"""
-SELECT source.id AS place, source.sequence, source.sink, source.tenant, source.stored_at, source.line,
+SELECT {place} AS place, source.sequence, source.sink, source.tenant, source.stored_at, source.line,
        {_THERE.format(target="source")}, {verdict}
 FROM delivery AS source JOIN event ON event.sequence = source.sequence WHERE {where}"""
 
@@ -181,7 +181,7 @@ def _in_range(selection: Selection) -> str:
         "source.sink = %(sink)s",
         "source.state = %(state)s",
         "source.state <> 'pending'",
-        "source.id > %(after)s",
+        "source.sequence > %(after)s",
     ]
     if selection.types is not None:
         conditions.append("event.type = ANY(%(types)s)")

@@ -30,6 +30,7 @@ from supertokens_events.outbox.contract import (
     StoredDelivery,
     StoredEvent,
 )
+from supertokens_events.outbox.looking import Wanted
 from supertokens_events.outbox.replaying import Replayed, Run, Selection
 from supertokens_events.outbox.sqlite import breaker, disabled, read, replaying, room
 from supertokens_events.outbox.sqlite.claim import Turns, hold
@@ -284,12 +285,17 @@ class SqliteOutbox(Outbox):
             return read.event(connection, event_id)
 
     def events(
-        self, *, after: int | None = None, event_type: str | None = None, user_id: str | None = None, limit: int = 100
+        self,
+        *,
+        after: int | None = None,
+        event_type: str | None = None,
+        user_id: str | None = None,
+        limit: int = 100,
+        wanted: Wanted | None = None,
     ) -> list[StoredEvent]:
+        wanted = wanted or Wanted(types=None if event_type is None else (event_type,), user_id=user_id)
         with self._file.reading() as connection:
-            return read.events(
-                connection, {"sequence > ?": after, "type = ?": event_type, "user_id = ?": user_id}, limit
-            )
+            return read.events(connection, wanted, after, limit)
 
     def deliveries(
         self,
@@ -300,13 +306,10 @@ class SqliteOutbox(Outbox):
         event_type: str | None = None,
         since: float | None = None,
         limit: int = 100,
+        after: tuple[int, int] | None = None,
+        wanted: Wanted | None = None,
     ) -> list[StoredDelivery]:
-        wanted = {
-            "event.id = ?": event_id,
-            "sink = ?": sink,
-            "state = ?": state,
-            "event.type = ?": event_type,
-            "event.stored_at >= ?": since,
-        }
+        types = None if event_type is None else (event_type,)
+        wanted = wanted or Wanted(types=types, event_id=event_id, sink=sink, state=state, since=since)
         with self._file.reading() as connection:
-            return read.deliveries(connection, wanted, limit)
+            return read.deliveries(connection, wanted, after, limit)

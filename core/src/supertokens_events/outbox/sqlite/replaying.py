@@ -104,7 +104,7 @@ def replay(connection: sqlite3.Connection, run: Run, by: str, now: float, *, aft
     connection.executemany(_MAKE, new)
     connection.executemany(_NOTE, known + new)
     connection.execute("UPDATE replay SET seen_at = ? WHERE id = ?", (now, run.id))
-    last = rows[-1]["place"] if len(rows) == limit else None
+    last = rows[-1]["place"] if rows and len(rows) == limit else None
     return Replayed(**Counter(row["verdict"] for row in rows), last=last)
 
 
@@ -141,23 +141,23 @@ SELECT event.sequence AS place, event.sequence, :to AS sink, target.id IS NOT NU
 FROM event {to} WHERE event.id IN (SELECT value FROM json_each(:event_ids)) AND event.sequence > :after"""
     verdict = _VERDICT.format(target="target", unasked=unasked, held=_OWN_HOLD)
     return f"""
-SELECT source.id AS place, event.sequence, :to AS sink, target.id IS NOT NULL AS is_there, {verdict}
+SELECT event.sequence AS place, event.sequence, :to AS sink, target.id IS NOT NULL AS is_there, {verdict}
 FROM delivery AS source JOIN event ON event.sequence = source.sequence {to} WHERE {_in_range(selection)}"""
 
 
 def _to_the_same(selection: Selection) -> str:
     verdict = _VERDICT.format(target="source", unasked="source.state <> :state", held=_OWN_HOLD)
-    where = _in_range(selection)
+    place, where = "source.sequence", _in_range(selection)
     if selection.event_ids:
-        where = "event.id IN (SELECT value FROM json_each(:event_ids)) AND source.id > :after"
+        place, where = "source.id", "event.id IN (SELECT value FROM json_each(:event_ids)) AND source.id > :after"
         where += " AND source.sink = :sink" if selection.sink else ""
     return f"""
-SELECT source.id AS place, event.sequence, source.sink AS sink, 1 AS is_there, {verdict}
+SELECT {place} AS place, event.sequence, source.sink AS sink, 1 AS is_there, {verdict}
 FROM delivery AS source JOIN event ON event.sequence = source.sequence WHERE {where}"""
 
 
 def _in_range(selection: Selection) -> str:
-    conditions = ["source.sink = :sink", "source.state = :state", "source.id > :after"]
+    conditions = ["source.sink = :sink", "source.state = :state", "source.sequence > :after"]
     if selection.types is not None:
         conditions.append("event.type IN (SELECT value FROM json_each(:types))")
     if selection.since is not None:

@@ -4,7 +4,7 @@ DROP INDEX delivery_schedule;
 CREATE INDEX delivery_schedule ON delivery (sink, (first_try_at IS NULL), coalesce(first_try_at, replayed_at, stored_at))
     WHERE state = 'pending';
 -- What is settled, by sink and state: to look at, to count, to replay. What is appended is in no need of it.
-CREATE INDEX delivery_settled ON delivery (sink, state, id) WHERE state <> 'pending';
+CREATE INDEX delivery_settled ON delivery (sink, state, sequence) WHERE state <> 'pending';
 
 CREATE TABLE replay (
     id        bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
@@ -16,3 +16,7 @@ CREATE TABLE replay (
     since     float8 NOT NULL,
     seen_at   float8 NOT NULL
 );
+
+-- Of all events, by type, what one may ask for: it is read instead of them.
+DROP INDEX event_type;
+CREATE INDEX event_type ON event (type, sequence, tenant_id, correlation_id);

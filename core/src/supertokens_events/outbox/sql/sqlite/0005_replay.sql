@@ -11,3 +11,10 @@ CREATE TABLE replay (
     since     REAL NOT NULL,
     seen_at   REAL NOT NULL
 );
+
+-- What is settled, by sink and state, in order: to look at, to count, to replay.
+DROP INDEX delivery_state;
+CREATE INDEX delivery_state ON delivery (sink, state, sequence) WHERE state <> 'pending';
+-- Of all events, by type, what one may ask for: it is read instead of them.
+DROP INDEX event_type;
+CREATE INDEX event_type ON event (type, sequence, tenant_id, correlation_id);
