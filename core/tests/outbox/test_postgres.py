@@ -64,7 +64,7 @@ class TestVersions:
         outbox.close()
         store.execute(
             "ALTER TABLE breaker DROP COLUMN detail",
-            "DROP TABLE disabled, replay",
+            "DROP TABLE disabled, replay, dispatcher",
             "DROP INDEX delivery_settled",
             "ALTER TABLE delivery DROP COLUMN replayed_at",  # and the index with it
             "CREATE INDEX delivery_schedule ON delivery (sink)",

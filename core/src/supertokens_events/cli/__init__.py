@@ -13,6 +13,7 @@ import click
 from supertokens_events.cli.catalog import catalog
 from supertokens_events.cli.configuration import check, init, plugins
 from supertokens_events.cli.enabling import enable
+from supertokens_events.cli.explaining import why
 from supertokens_events.cli.group import CommandLine
 from supertokens_events.cli.housekeeping import erase, prune
 from supertokens_events.cli.line import dispatch, send
@@ -50,6 +51,7 @@ for command in (
     status,
     events,
     deliveries,
+    why,
     dead,
     replay,
     enable,

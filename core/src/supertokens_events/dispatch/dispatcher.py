@@ -15,6 +15,7 @@ from supertokens_events.dispatch.lane import Lane
 from supertokens_events.dispatch.line import Aside, Line, in_threads
 from supertokens_events.dispatch.listeners import Listeners
 from supertokens_events.dispatch.notices import Tell, tell_nobody
+from supertokens_events.dispatch.pulse import Heart
 from supertokens_events.ledger import Ledger
 from supertokens_events.log import describe_exception, get_logger
 from supertokens_events.outbox import Outbox, OutboxError
@@ -72,7 +73,9 @@ class Dispatcher:
         self._supply = supply
         self._beside = aside()
         self._outbox = outbox
-        self._keeper = Keeper(self._make_line(), keeping or Keeping())
+        beside = self._make_line()
+        self._keeper = Keeper(beside, keeping or Keeping())
+        self._heart = Heart(beside, self._leads)
         self._poll_interval = poll_interval
         self._stopping = anyio.Event()
         self._grace = 0.0
@@ -82,6 +85,7 @@ class Dispatcher:
         try:
             async with self._listening(), anyio.create_task_group() as tasks:
                 tasks.start_soon(self._keeper.run)
+                tasks.start_soon(self._heart.run)
                 if self._supply is not None:
                     tasks.start_soon(self._follow, self._supply)
                 async with anyio.create_task_group() as lanes:
@@ -121,6 +125,9 @@ class Dispatcher:
         except* Exception as group:
             raise _first(group) from None
         return sum(made)
+
+    def _leads(self) -> tuple[str, ...]:
+        return tuple(sorted(lane.sink.name for lane in self.lanes if lane.leading))
 
     @property
     def unfinished(self) -> list[str]:

@@ -23,11 +23,13 @@ if TYPE_CHECKING:
     from supertokens_events.outbox.replaying import Replayed, Run, Selection
 
 __all__ = [
+    "FORGOTTEN",
     "Attempt",
     "Breaker",
     "Claim",
     "DeliveryState",
     "Disabled",
+    "Dispatching",
     "Entry",
     "Erased",
     "LedgerCount",
@@ -38,6 +40,7 @@ __all__ = [
     "OutboxFull",
     "OutboxUnavailable",
     "Pruned",
+    "Pulse",
     "Retention",
     "Settlement",
     "SinkStatus",
@@ -195,6 +198,29 @@ class Disabled(NamedTuple):
     reason: str
 
 
+class Pulse(NamedTuple):
+    """A dispatcher's sign of life: which one, where it runs, and the sinks whose lanes it runs."""
+
+    id: str
+    host: str
+    pid: int
+    version: str
+    leads: tuple[str, ...] = ()
+
+
+FORGOTTEN = 3600.0
+"""Seconds after its last sign of life that a dispatcher is not told of any more."""
+
+
+class Dispatching(NamedTuple):
+    """A dispatcher that runs, or ran and has not said that it ended: its last ``pulse``, ``silent`` seconds ago."""
+
+    pulse: Pulse
+    began_at: float
+    seen_at: float
+    silent: float = 0.0
+
+
 class Look(NamedTuple):
     """What a lane finds. ``due_in``: seconds until its next pending delivery is due, 0.0 when one is, ``None`` when none is
     pending. ``probe_in``: while its breaker is open, seconds until a probe is due; else ``None``. ``disabled``: nothing may go
@@ -339,6 +365,18 @@ class Outbox(ABC):
     @abstractmethod
     def release(self, claims: Sequence[Claim]) -> None:
         """Give claims back untouched: due at once, no attempt used."""
+
+    @abstractmethod
+    def beat(self, pulse: Pulse) -> None:
+        """A dispatcher runs. To be said every few seconds."""
+
+    @abstractmethod
+    def leave(self, dispatcher: str) -> None:
+        """The dispatcher of this id has ended."""
+
+    @abstractmethod
+    def dispatchers(self) -> list[Dispatching]:
+        """Those that have given a sign of life within the hour and not ended, the oldest first."""
 
     # The breaker ---------------------------------------------------------------------------------------------------
 

@@ -17,6 +17,7 @@ from supertokens_events.outbox.contract import (
     Claim,
     DeliveryState,
     Disabled,
+    Dispatching,
     Entry,
     Erased,
     LedgerCount,
@@ -24,6 +25,7 @@ from supertokens_events.outbox.contract import (
     Outbox,
     OutboxError,
     Pruned,
+    Pulse,
     Retention,
     Settlement,
     SinkStatus,
@@ -35,6 +37,7 @@ from supertokens_events.outbox.postgres import (
     append,
     claim,
     disabled,
+    dispatchers,
     reading,
     replaying,
     settle,
@@ -194,6 +197,15 @@ class PostgresOutbox(Outbox):
     def release(self, claims: Sequence[Claim]) -> None:
         if claims:
             self._run(lambda connection: settle.release(connection, claims))
+
+    def beat(self, pulse: Pulse) -> None:
+        self._run(lambda connection: dispatchers.beat(connection, pulse))
+
+    def leave(self, dispatcher: str) -> None:
+        self._run(lambda connection: dispatchers.leave(connection, dispatcher))
+
+    def dispatchers(self) -> list[Dispatching]:
+        return self._run(dispatchers.all_seen)
 
     # The breaker ---------------------------------------------------------------------------------------------------
 

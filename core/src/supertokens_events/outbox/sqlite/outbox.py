@@ -16,6 +16,7 @@ from supertokens_events.outbox.contract import (
     Claim,
     DeliveryState,
     Disabled,
+    Dispatching,
     Entry,
     Erased,
     LedgerCount,
@@ -24,6 +25,7 @@ from supertokens_events.outbox.contract import (
     OutboxFull,
     OutboxUnavailable,
     Pruned,
+    Pulse,
     Retention,
     Settlement,
     SinkStatus,
@@ -32,7 +34,7 @@ from supertokens_events.outbox.contract import (
 )
 from supertokens_events.outbox.looking import Wanted
 from supertokens_events.outbox.replaying import Replayed, Run, Selection
-from supertokens_events.outbox.sqlite import breaker, disabled, read, replaying, room
+from supertokens_events.outbox.sqlite import breaker, disabled, dispatchers, read, replaying, room
 from supertokens_events.outbox.sqlite.claim import Turns, hold
 from supertokens_events.outbox.sqlite.file import CHECKPOINT, COUNT, SqliteFile
 from supertokens_events.outbox.sqlite.write import claims_of, insert, settle
@@ -166,6 +168,18 @@ class SqliteOutbox(Outbox):
                 "UPDATE delivery SET due_at = ?, held_until = NULL WHERE id = ? AND fence = ? AND state = 'pending'",
                 [(now, claim.id, claim.fence) for claim in claims],
             )
+
+    def beat(self, pulse: Pulse) -> None:
+        with self._file.transaction() as connection:
+            dispatchers.beat(connection, pulse, self._clock())
+
+    def leave(self, dispatcher: str) -> None:
+        with self._file.transaction() as connection:
+            dispatchers.leave(connection, dispatcher)
+
+    def dispatchers(self) -> list[Dispatching]:
+        with self._file.connected() as connection:
+            return dispatchers.all_seen(connection, self._clock())
 
     # The breaker ---------------------------------------------------------------------------------------------------
 

@@ -20,3 +20,14 @@ CREATE TABLE replay (
 -- Of all events, by type, what one may ask for: it is read instead of them.
 DROP INDEX event_type;
 CREATE INDEX event_type ON event (type, sequence, tenant_id, correlation_id);
+
+-- The dispatchers that run, and when each last said so. `leads` is a JSON list of sinks.
+CREATE TABLE dispatcher (
+    id       text PRIMARY KEY,
+    host     text NOT NULL,
+    pid      bigint NOT NULL,
+    version  text NOT NULL,
+    leads    text NOT NULL,
+    began_at float8 NOT NULL,
+    seen_at  float8 NOT NULL
+);
