@@ -65,7 +65,7 @@ class TestVersions:
         store.execute(
             "ALTER TABLE breaker DROP COLUMN detail",
             "DROP TABLE disabled, replay, dispatcher",
-            "DROP INDEX delivery_settled",
+            "DROP INDEX delivery_settled, delivery_failed",
             "ALTER TABLE delivery DROP COLUMN replayed_at",  # and the index with it
             "CREATE INDEX delivery_schedule ON delivery (sink)",
             "UPDATE breaker SET probes = 0",

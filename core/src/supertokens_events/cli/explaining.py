@@ -84,10 +84,10 @@ def _unknown(event_id: str, kept: float | None) -> str:
 
 
 def _gone(made: float, kept: float | None) -> str:
-    from supertokens_events.operate.words import span_in_words
+    from supertokens_events.operate.words import age_in_words
 
     if kept is not None and time.time() - made > kept:
-        return f"and events are pruned after {span_in_words(kept)}"
+        return f"and events are pruned after {age_in_words(kept)}"
     return "so it was never stored here, or another outbox has it"
 
 

@@ -6,7 +6,7 @@ import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import click
 
@@ -27,10 +27,19 @@ from supertokens_events.cli.project import Project, pass_project
 
 if TYPE_CHECKING:
     from supertokens_events.config import SinkConfig
-    from supertokens_events.outbox import Attempt, Breaker, LedgerCount, SinkStatus, StoredDelivery, StoredEvent
+    from supertokens_events.outbox import (
+        Attempt,
+        Breaker,
+        Dispatching,
+        LedgerCount,
+        SinkStatus,
+        StoredDelivery,
+        StoredEvent,
+    )
 
 __all__ = ["deliveries", "delivery_facts", "events", "status"]
 
+_HOUR, _DAY = 3600.0, 86400.0  # seconds
 _LAST_SEQUENCE = 2**63 - 1  # that an outbox can count to
 
 
@@ -40,6 +49,15 @@ def _cursor(_context: click.Context, _parameter: click.Parameter, value: str | N
     if value is not None and match is None:
         raise click.BadParameter(f"expected the 'cursor' of a delivery, such as '1042-7', got {value!r}")
     return (int(match[1]), int(match[2] or _LAST_SEQUENCE)) if match else None
+
+
+class _Size(NamedTuple):
+    """How large the outbox is, and how it grows."""
+
+    events: int
+    bytes: int
+    last_hour: int
+    last_day: int
 
 
 # status ----------------------------------------------------------------------------------------------------------------
@@ -54,17 +72,23 @@ def status(project: Project, *, as_json: bool) -> None:
     The deliveries of each sink by state, the size of the outbox, and the ledger: what did not become a delivery, and why.
     """
     with project.outbox() as outbox:
-        found, counts, ledger = outbox.status(), outbox.counts(), outbox.ledger()
+        found, ledger = outbox.status(), outbox.ledger()
+        size = _Size(*outbox.counts(), outbox.stored_within(_HOUR), outbox.stored_within(_DAY))
+        dispatchers = outbox.dispatchers()
     sinks = list(_with_configuration(found, project.settings.sinks))
     if as_json:
         for one, state in sinks:
             config = project.settings.sinks.get(one.sink)
             print_json({"kind": "sink", "configuration": state, "rate": config and config.rate, **_sink_facts(one)})
-        print_json({"kind": "outbox", "events": counts[0], "bytes": counts[1]})
+        print_json({"kind": "outbox", **size._asdict()})
+        for one_dispatcher in dispatchers:
+            facts = one_dispatcher.pulse._asdict() | _in_iso(one_dispatcher._asdict(), "began_at", "seen_at")
+            print_json({"kind": "dispatcher", **{name: value for name, value in facts.items() if name != "pulse"}})
         for count in ledger:
             print_json({"kind": "ledger", **_in_iso(asdict(count), "first_at", "last_at")})
     else:
-        _print_status(sinks, counts, ledger, project.settings.sinks)
+        _print_status(sinks, project.settings.sinks)
+        _print_outbox(size, dispatchers, ledger)
 
 
 def _sink_facts(one: SinkStatus) -> dict[str, Any]:
@@ -101,8 +125,6 @@ def _with_configuration(
 
 def _print_status(
     sinks: list[tuple[SinkStatus, str]],
-    counts: tuple[int, int],
-    ledger: list[LedgerCount],
     configured: Mapping[str, SinkConfig],
 ) -> None:
     if sinks:
@@ -115,10 +137,26 @@ def _print_status(
         click.echo("There is no sink: events are stored and go nowhere.")
     for sentence in (sentence for one, _ in sinks for sentence in _remarks(one, configured.get(one.sink))):
         click.echo(printable(f"\n{sentence}"))
-    click.echo(f"\noutbox: {counted(counts[0], 'event')}, {size_in_words(counts[1])}")
+
+
+def _print_outbox(size: _Size, dispatchers: list[Dispatching], ledger: list[LedgerCount]) -> None:
+    growth = f"{size.last_hour:,} in the last hour, {size.last_day:,} in the last day"
+    click.echo(f"\noutbox: {counted(size.events, 'event')}, {size_in_words(size.bytes)}; {growth}")
+    for one in dispatchers:
+        click.echo(printable(f"dispatcher: {_dispatcher(one)}"))
+    if not dispatchers:
+        click.echo("dispatcher: none runs; what is due waits")
     if ledger:
         click.echo()
         print_table(["ledger", "about", "event type", "count", "last"], map(_ledger_row, ledger))
+
+
+def _dispatcher(one: Dispatching) -> str:
+    pulse = one.pulse
+    leads = f"delivers to {', '.join(pulse.leads)}" if pulse.leads else "stands by"
+    last = time_in_words(one.seen_at, now=one.seen_at + one.silent)
+    silent = f"; silent since {last}: it has died, or hangs" if one.is_silent else f"; last seen {last}"
+    return f"{pulse.host}, process {pulse.pid}, version {pulse.version}: {leads}{silent}"
 
 
 def _remarks(one: SinkStatus, config: SinkConfig | None) -> Iterator[str]:

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from supertokens_events.config import SinkConfig
 from supertokens_events.operate.wanting import wanting
-from supertokens_events.operate.words import counted, rate_in_words, span_in_words, time_in_words
+from supertokens_events.operate.words import age_in_words, counted, rate_in_words, time_in_words
 from supertokens_events.outbox import (
     HELD,
     Attempt,
@@ -56,7 +56,7 @@ def explain(
     sentences count from, in seconds since the epoch.
     """
     deliveries = {delivery.sink: delivery for delivery in outbox.deliveries(event_id=event.id, limit=10_000)}
-    dispatchers = tuple(outbox.dispatchers())
+    dispatchers = tuple(one for one in outbox.dispatchers() if not one.is_silent)
     moment = time.time() if now is None else now
     facts = _Facts(event, outbox.breakers(), outbox.disabled(), dispatchers, retention, moment)
     return [_explain(name, sinks.get(name), deliveries.get(name), facts) for name in sorted({*sinks, *deliveries})]
@@ -90,7 +90,7 @@ def _not_there(config: SinkConfig, facts: _Facts) -> Iterator[str]:
 def _or_pruned(facts: _Facts) -> str:
     age = facts.retention.deliveries
     if age is not None and facts.now - facts.event.stored_at > age:
-        return f"or it was delivered and pruned: that goes after {span_in_words(age)}."
+        return f"or it was delivered and pruned: that goes after {age_in_words(age)}."
     return "or 'where' did not hold before a plugin changed, or a retention was shorter then."
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from datetime import UTC, datetime
 
-__all__ = ["counted", "iso_time", "rate_in_words", "size_in_words", "span_in_words", "time_in_words"]
+__all__ = ["age_in_words", "counted", "iso_time", "rate_in_words", "size_in_words", "span_in_words", "time_in_words"]
 
 _UNITS = ((86400, "d"), (3600, "h"), (60, "min"), (1, "s"))
 _OLD = 7 * 86400  # seconds, after which a date says more than "12 d ago"
@@ -44,6 +44,12 @@ def span_in_words(seconds: float) -> str:
         rest -= whole * size
         parts += [f"{round(whole, 3):g} {unit}"] if whole else []
     return " ".join(parts) or "0 s"
+
+
+def age_in_words(seconds: float) -> str:
+    """``90 d``; as a span when it is not whole days."""
+    days, rest = divmod(seconds, 86400)
+    return span_in_words(seconds) if rest or not days else f"{days:,.0f} d"
 
 
 def rate_in_words(rate: float) -> str:

@@ -208,6 +208,7 @@ class Pulse(NamedTuple):
     leads: tuple[str, ...] = ()
 
 
+_SILENT = 30.0  # seconds: three signs of life have not come
 FORGOTTEN = 3600.0
 """Seconds after its last sign of life that a dispatcher is not told of any more."""
 
@@ -219,6 +220,11 @@ class Dispatching(NamedTuple):
     began_at: float
     seen_at: float
     silent: float = 0.0
+
+    @property
+    def is_silent(self) -> bool:
+        """Whether signs of life that were due have not come."""
+        return self.silent > _SILENT
 
 
 class Look(NamedTuple):
@@ -490,6 +496,10 @@ class Outbox(ABC):
     @abstractmethod
     def counts(self) -> tuple[int, int]:
         """How many events there are, and how many bytes the store takes on disk."""
+
+    @abstractmethod
+    def stored_within(self, seconds: float) -> int:
+        """How many events were stored in the last ``seconds``, about: pruned ones are counted too."""
 
     @abstractmethod
     def event_types(self) -> list[str]:

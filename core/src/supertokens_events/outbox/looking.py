@@ -82,8 +82,11 @@ class Looking:
         direction = "DESC" if after is None else ""
         found: list[tuple[int, int]] = []
         for tables, conditions, values in self._ways_to_deliveries():
+            first = tables[
+                tables.index(" ") + 1
+            ]  # in the order of its index: a query cannot see that both are the same
             query = f"SELECT d.sequence, d.id FROM {tables} {_where([*conditions, *bounds])} "
-            query += f"ORDER BY d.sequence {direction}, d.id {direction} LIMIT :limit"
+            query += f"ORDER BY {first}.sequence {direction}, d.id {direction} LIMIT :limit"
             found += [(sequence, id_) for sequence, id_ in self._query(query, values)]
         return sorted(found, reverse=after is None)[: self._limit][:: -1 if after is None else 1]
 
@@ -161,7 +164,8 @@ class Looking:
             rows = self._query(f"SELECT count(*) FROM ({query}) AS found", {"sink": sink})
             if rows[0][0] > _FEW:
                 return "d.sink = :sink AND (d.state || '') = 'pending'"
-        return f"d.sink = :sink AND d.state = '{state}'"
+            return "d.sink = :sink AND d.state = 'pending'"
+        return f"d.sink = :sink AND d.state = '{state}' AND d.state <> 'pending'"  # as the index has it
 
     def _sinks(self) -> list[str]:
         found = {row[0] for pending in ("=", "<>") for row in self._query(_SINKS.format(pending=pending), {})}

@@ -285,6 +285,9 @@ class PostgresOutbox(Outbox):
     def counts(self) -> tuple[int, int]:
         return self._run(lambda connection: (reading.count(connection), upkeep.size(connection)))
 
+    def stored_within(self, seconds: float) -> int:
+        return self._run(lambda connection: reading.stored_within(connection, seconds))
+
     def event_types(self) -> list[str]:
         return self._run(reading.event_types)
 

@@ -12,7 +12,7 @@ from psycopg.rows import dict_row
 
 from supertokens_events.outbox.contract import Attempt, Breaker, DeliveryState, SinkStatus, StoredDelivery, StoredEvent
 from supertokens_events.outbox.looking import TYPES, Looking, Wanted
-from supertokens_events.outbox.postgres.claim import BEHIND, NOW
+from supertokens_events.outbox.postgres.claim import NOW
 from supertokens_events.outbox.postgres.connections import Connection
 from supertokens_events.outbox.postgres.disabled import disabled
 
@@ -31,27 +31,40 @@ _ATTEMPTS = """
 SELECT delivery, number, started_at, duration, outcome, reason, detail FROM attempt
 WHERE delivery = ANY(%s) ORDER BY delivery, number"""
 
-_STATUS = f"""
-SELECT d.sink,
-       count(*) FILTER (WHERE state = 'pending') AS pending,
-       count(*) FILTER (WHERE state = 'pending' AND due_at <= {NOW}) AS due,
-       count(*) FILTER (WHERE state = 'done') AS done,
-       count(*) FILTER (WHERE state = 'dead') AS dead,
-       count(*) FILTER (WHERE state = 'skipped') AS skipped,
-       min(stored_at) FILTER (WHERE state = 'pending') AS oldest,
-       max(last_try_at) FILTER (WHERE state = 'done') AS last_success,
-       max(failed_at) AS last_failure,
-       (SELECT f.failure FROM delivery f WHERE f.sink = d.sink AND f.failed_at IS NOT NULL
-        ORDER BY f.failed_at DESC LIMIT 1) AS last_reason,
-       count(*) FILTER (WHERE state = 'pending' AND {BEHIND}) AS blocked
-FROM delivery d GROUP BY d.sink ORDER BY d.sink"""
+# Each reads one index, and no row. What is blocked waits behind something older that is not.
+_SETTLED = """
+SELECT sink, state, count(*), max(last_try_at) FROM delivery WHERE state <> 'pending' GROUP BY sink, state"""
+_PENDING = f"""
+SELECT sink, count(*), count(*) FILTER (WHERE due_at <= {NOW}), min(sequence) FROM delivery
+WHERE state = 'pending' AND NOT blocked GROUP BY sink"""
+_BEHIND = """
+SELECT sink, sum(count) - count(*) FROM (
+    SELECT split_part(line, E'\\x1f', 1) AS sink, count(*) AS count FROM delivery
+    WHERE state = 'pending' AND line IS NOT NULL GROUP BY line) AS lines GROUP BY sink"""
+_BLOCKED = """
+SELECT split_part(line, E'\\x1f', 1) AS sink, count(*) FROM delivery
+WHERE state = 'pending' AND line IS NOT NULL AND blocked GROUP BY 1"""
+_OLDEST = "SELECT stored_at FROM event WHERE sequence = %s"
+_FAILURE = """
+SELECT failed_at, failure FROM delivery WHERE sink = %s AND failed_at IS NOT NULL ORDER BY failed_at DESC LIMIT 1"""
 
+_STORED_WITHIN = f"""
+SELECT coalesce(max(sequence) - coalesce(
+    (SELECT sequence FROM event WHERE stored_at <= {NOW} - %(seconds)s ORDER BY stored_at DESC LIMIT 1), min(sequence) - 1), 0)
+FROM event"""
 _NAME = re.compile(r":(\w+)")
 _LAST_BEFORE = "SELECT sequence FROM event WHERE stored_at < %s ORDER BY stored_at DESC LIMIT 1"
 
 _BREAKERS = f"""
 SELECT sink, open_since, failing_since, probe_at, probes, reason, detail, {NOW} - failing_since
 FROM breaker ORDER BY sink"""
+
+
+def stored_within(connection: Connection, seconds: float) -> int:
+    """How many sequences were given in that time."""
+    row = connection.execute(_STORED_WITHIN.encode(), {"seconds": seconds}).fetchone()
+    assert row is not None
+    return int(row[0])
 
 
 def event_types(connection: Connection) -> list[str]:
@@ -105,14 +118,26 @@ def breakers(connection: Connection) -> dict[str, Breaker]:
 
 def status(connection: Connection) -> list[SinkStatus]:
     """How every sink stands that has deliveries or is disabled."""
-    open_, off = breakers(connection), disabled(connection)
-    with connection.at_leisure(), connection.cursor(row_factory=dict_row) as cursor:
-        rows = cursor.execute(_STATUS.encode()).fetchall()
-    found = {row["sink"]: row for row in rows}
-    return [
-        SinkStatus(**found.get(sink, {"sink": sink}), breaker=open_.get(sink), disabled=off.get(sink))
-        for sink in sorted({*found, *off})
-    ]
+    found: dict[str, dict[str, Any]] = defaultdict(dict)
+    with connection.at_leisure():
+        for sink, state, settled, tried in connection.execute(_SETTLED.encode()).fetchall():
+            found[sink] |= {state: settled} | ({"last_success": tried} if state == DeliveryState.DONE else {})
+        for sink, pending, due, first in connection.execute(_PENDING.encode()).fetchall():
+            row = connection.execute(_OLDEST, (first,)).fetchone()
+            found[sink] |= {"pending": pending, "due": due, "oldest": row and row[0]}
+        for sink, blocked in connection.execute(_BLOCKED.encode()).fetchall():
+            found[sink] |= {"pending": found[sink].get("pending", 0) + blocked}
+        for sink, behind in connection.execute(_BEHIND.encode()).fetchall():
+            found[sink] |= {"blocked": int(behind)}
+        for sink, facts in found.items():
+            if row := connection.execute(_FAILURE, (sink,)).fetchone():
+                facts |= dict(zip(("last_failure", "last_reason"), row, strict=True))
+        for sink, breaker in breakers(connection).items():
+            if sink in found:
+                found[sink] |= {"breaker": breaker}
+        for sink, off in disabled(connection).items():
+            found[sink] |= {"disabled": off}
+    return [SinkStatus(sink, **found[sink]) for sink in sorted(found)]
 
 
 def count(connection: Connection) -> int:

@@ -290,6 +290,10 @@ class SqliteOutbox(Outbox):
             (events,) = connection.execute("SELECT count(*) FROM event").fetchone()
         return events, read.bytes_on_disk(self.path)
 
+    def stored_within(self, seconds: float) -> int:
+        with self._file.reading() as connection:
+            return read.stored_since(connection, self._clock() - seconds)
+
     def event_types(self) -> list[str]:
         with self._file.reading() as connection:
             return read.event_types(connection)

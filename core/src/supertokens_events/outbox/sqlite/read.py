@@ -22,7 +22,7 @@ from supertokens_events.outbox.sqlite.breaker import all_open
 from supertokens_events.outbox.sqlite.claim import BLOCKED
 from supertokens_events.outbox.sqlite.room import last_before
 
-__all__ = ["bytes_on_disk", "deliveries", "event", "event_types", "events", "ledger", "look", "status"]
+__all__ = ["bytes_on_disk", "deliveries", "event", "event_types", "events", "ledger", "look", "status", "stored_since"]
 
 _EVENT_COLUMNS = "sequence, id, type, timestamp, tenant_id, user_id, correlation_id, stored_at, payload"
 _LOOK = """
@@ -90,6 +90,12 @@ def status(connection: sqlite3.Connection, now: float) -> list[SinkStatus]:
     for sink, *disabled in connection.execute("SELECT sink, since, reason FROM disabled"):
         found.setdefault(sink, {})["disabled"] = Disabled(*disabled)
     return [SinkStatus(sink, **facts) for sink, facts in sorted(found.items())]
+
+
+def stored_since(connection: sqlite3.Connection, moment: float) -> int:
+    """How many sequences were given since then."""
+    (last,) = connection.execute("SELECT coalesce(max(sequence), 0) FROM event").fetchone()
+    return int(last) - last_before(connection, moment) if last else 0
 
 
 def event_types(connection: sqlite3.Connection) -> list[str]:

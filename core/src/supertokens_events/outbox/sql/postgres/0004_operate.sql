@@ -4,7 +4,11 @@ DROP INDEX delivery_schedule;
 CREATE INDEX delivery_schedule ON delivery (sink, (first_try_at IS NULL), coalesce(first_try_at, replayed_at, stored_at))
     WHERE state = 'pending';
 -- What is settled, by sink and state: to look at, to count, to replay. What is appended is in no need of it.
-CREATE INDEX delivery_settled ON delivery (sink, state, sequence) WHERE state <> 'pending';
+CREATE INDEX delivery_settled ON delivery (sink, state, sequence) INCLUDE (last_try_at) WHERE state <> 'pending';
+CREATE INDEX delivery_failed ON delivery (sink, failed_at) WHERE failed_at IS NOT NULL;
+-- The same, with what tells how old the oldest is.
+DROP INDEX delivery_due;
+CREATE INDEX delivery_due ON delivery (sink, tenant, due_at, id) INCLUDE (sequence) WHERE state = 'pending' AND NOT blocked;
 
 CREATE TABLE replay (
     id        bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
