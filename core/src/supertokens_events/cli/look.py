@@ -371,6 +371,8 @@ def _state_line(delivery: StoredDelivery, breaker: Breaker | None) -> str:
 
 
 def _attempt_line(attempt: Attempt) -> str:
+    if attempt.outcome == "replayed":
+        return f"{attempt.number}. {time_in_words(attempt.started_at)}: replayed {attempt.reason}"
     what = (
         f"{attempt.number}. {time_in_words(attempt.started_at)}: {attempt.outcome}, {attempt.duration * 1000:,.0f} ms"
     )
