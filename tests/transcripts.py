@@ -4,9 +4,9 @@ A page that says ``<!-- transcript -->`` is played from its beginning to its end
 
 - a ``toml`` block that begins with ``# supertokens-events.toml`` becomes the configuration. ``https://…example.com`` in it is a
   receiver of the test's, on loopback;
-- in a ``console`` block each line ``$ supertokens-events …`` is run, and what follows it has to be what it prints. ``…`` stands for
-  anything; spaces, spans of time, sizes and process numbers may differ. An id of an event that the page shows is the name of the
-  one that was printed in its place, from there on;
+- in a ``console`` block each line ``$ supertokens-events …`` is run, and what follows it has to be what it prints. ``…`` stands
+  for anything; spaces, spans of time, sizes and process numbers may differ. An id of an event that the page shows is the name
+  of the one that was printed in its place, from there on;
 - ``<!-- run: send user.created -->`` runs what the page does not show, ``<!-- receiver: 500 -->`` says what the receiver answers
   from there on.
 """
