@@ -84,7 +84,7 @@ def refusal(outbox: Outbox, sinks: Mapping[str, SinkConfig], name: str) -> str |
     config = sinks.get(name)
     if config is None:
         known = nearest(name, sinks) or f"; configured: {', '.join(sinks) or 'none'}"
-        return f"there is no sink {name!r}{known}; what a sink had that is gone can be sent to another one"
+        return f"there is no sink {name!r}{known}; what a sink had that is gone can be sent to another one (--to)"
     if not config.enabled:
         return f"the sink {name!r} is turned off in the configuration: turn it on first (sinks.{name}.enabled)"
     if config.sink_type is None:
@@ -118,7 +118,8 @@ def _check_range(asked: Asked) -> None:
         and not (asked.event_ids or ranged or asked.everything)
     ):
         raise ReplayRefused(
-            f"that is everything that {asked.sink!r} has ever got: give a range of times or types, or say that all is meant"
+            f"that is everything that {asked.sink!r} has ever got: give a range of times or types, "
+            "or say that all is meant (--all)"
         )
 
 
