@@ -47,7 +47,8 @@ class Supply(Protocol):
 
 class Dispatcher:
     """Every sink's lane. ``supply`` is asked now and then whether ``sinks`` have changed. ``aside`` makes, for each lane, what
-    runs the outbox's blocking calls; by default, in threads. ``notices`` is told what was settled.
+    runs the outbox's blocking calls; by default, in threads. ``notices`` is told what was settled. It gives a sign of
+    life every ``pulse`` seconds.
     """
 
     def __init__(
@@ -58,6 +59,7 @@ class Dispatcher:
         ledger: Ledger,
         *,
         poll_interval: float = 0.5,
+        pulse: float = 10.0,
         keeping: Keeping | None = None,
         supply: Supply | None = None,
         aside: Callable[[], Aside] = in_threads,
@@ -75,7 +77,7 @@ class Dispatcher:
         self._outbox = outbox
         beside = self._make_line()
         self._keeper = Keeper(beside, keeping or Keeping())
-        self._heart = Heart(beside, self._leads)
+        self._heart = Heart(beside, self._leads, pulse)
         self._poll_interval = poll_interval
         self._stopping = anyio.Event()
         self._grace = 0.0

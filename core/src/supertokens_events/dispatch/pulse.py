@@ -18,16 +18,17 @@ __all__ = ["Heart"]
 
 log = get_logger(__name__)
 
-_FIRST, _EVERY = 1.0, 10.0  # seconds: one that ends at once need not say that it ran
+_FIRST = 1.0  # seconds: one that ends at once need not say that it ran
 _LAST_WORDS = 2.0  # seconds
 
 
 class Heart:
-    """Beats while the dispatcher runs; ``leads`` are the sinks that it delivers to at the moment."""
+    """Beats while the dispatcher runs, every so many seconds; ``leads`` are the sinks that it delivers to at the moment."""
 
-    def __init__(self, line: Line, leads: Callable[[], tuple[str, ...]]) -> None:
+    def __init__(self, line: Line, leads: Callable[[], tuple[str, ...]], every: float) -> None:
         self._line = line
         self._leads = leads
+        self._every = every
         self._id = secrets.token_hex(8)
 
     async def run(self) -> None:
@@ -36,7 +37,7 @@ class Heart:
         try:
             while True:
                 await self._beat()
-                await anyio.sleep(_EVERY)
+                await anyio.sleep(self._every)
         finally:
             with anyio.move_on_after(_LAST_WORDS, shield=True):
                 await self._leave()
