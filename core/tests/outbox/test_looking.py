@@ -44,34 +44,45 @@ WANTED = [
 ]
 
 
-@pytest.mark.parametrize(("wanted", "sequences"), WANTED)
 @pytest.mark.usefixtures("amount")
-def test_events(full, wanted, sequences):
+def test_events(full):
     """Events are found by type, tenant, user and request, alone and together: the latest, or the first after a cursor."""
-    found = list(sequences)
 
-    assert [event.sequence for event in full.events(wanted=wanted)] == found
-    assert [event.sequence for event in full.events(wanted=wanted, limit=2)] == found[-2:]
-    assert [event.sequence for event in full.events(wanted=wanted, limit=2, after=4)] == [n for n in found if n > 4][:2]
+    def found(wanted, **options):
+        return [event.sequence for event in full.events(wanted=wanted, **options)]
+
+    for wanted, sequences in WANTED:
+        every = list(sequences)
+        assert found(wanted) == every, wanted
+        assert found(wanted, limit=2) == every[-2:], wanted
+        assert found(wanted, limit=2, after=4) == [n for n in every if n > 4][:2], wanted
 
 
-@pytest.mark.parametrize(("wanted", "sequences"), WANTED)
 @pytest.mark.usefixtures("amount")
-def test_deliveries(full, wanted, sequences):
-    """So are deliveries, by their events, their sink and their state; a cursor misses none and repeats none."""
-    dead_ones = wanted._replace(sink="crm", state=DeliveryState.DEAD)
-    expected = [(n, "crm") for n in sequences if n % 2 == 0]
+def test_deliveries(full):
+    """So are deliveries, by their events, their sink and their state."""
+    for wanted, sequences in WANTED:
+        dead_ones = wanted._replace(sink="crm", state=DeliveryState.DEAD)
+        even = [n for n in sequences if n % 2 == 0]
+        assert [(one.sequence, one.sink) for one in full.deliveries(wanted=dead_ones)] == [(n, "crm") for n in even], (
+            wanted
+        )
+        pending = full.deliveries(wanted=wanted._replace(state=DeliveryState.PENDING))
+        assert [one.sequence for one in pending] == [n for n in sequences if n % 2], wanted
+        assert len(full.deliveries(wanted=wanted._replace(sink="audit"))) == len(sequences), wanted
+        assert full.deliveries(wanted=wanted._replace(sink="nobody")) == [], wanted
 
-    assert [(one.sequence, one.sink) for one in full.deliveries(wanted=dead_ones)] == expected
-    assert len(full.deliveries(wanted=wanted._replace(state=DeliveryState.PENDING))) == len(sequences) - len(expected)
-    assert len(full.deliveries(wanted=wanted._replace(sink="audit"))) == len(sequences)
-    assert full.deliveries(wanted=wanted._replace(sink="nobody")) == []
-    assert len(full.deliveries(wanted=wanted)) == 2 * len(sequences)
-    pages, after = [], (0, 0)
-    while page := full.deliveries(wanted=wanted, after=after, limit=3):
-        pages += page
-        after = page[-1].cursor
-    assert [one.id for one in pages] == [one.id for one in full.deliveries(wanted=wanted)]
+
+@pytest.mark.usefixtures("amount")
+def test_pages(full):
+    """A cursor misses no delivery and repeats none."""
+    for wanted, sequences in WANTED:
+        pages, after = [], (0, 0)
+        while page := full.deliveries(wanted=wanted, after=after, limit=3):
+            pages += [one.id for one in page]
+            after = page[-1].cursor
+        assert pages == [one.id for one in full.deliveries(wanted=wanted)], wanted
+        assert len(pages) == 2 * len(sequences), wanted
 
 
 def test_times(full):

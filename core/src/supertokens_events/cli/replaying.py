@@ -166,7 +166,7 @@ def _left_alone(found: Replayed, asked: Asked) -> Iterator[tuple[int, str]]:
 
 @click.group()
 def dead() -> None:
-    """Dead letters: deliveries that were given up, kept with their reason."""
+    """Dead letters: what was given up, and why."""
 
 
 @dead.command("list")
