@@ -113,7 +113,7 @@ def dispatching(outbox, make_plugins):
 
     @asynccontextmanager
     async def dispatching(*sinks, plugins=(), **options):
-        options = {"poll_interval": 30.0} | options
+        options = {"poll_interval": 30.0, "pulse": HOUR} | options
         dispatcher = Dispatcher(sinks, outbox, make_plugins(*plugins), Ledger(), aside=lambda: inline, **options)
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(dispatcher.run)

@@ -166,7 +166,9 @@ class World:
             return await self.faults.around(process, function.func.__name__, function)
 
         outbox = Watched(process.outbox, self.model)
-        dispatcher = Dispatcher(sinks, outbox, self._plugins, self.ledger, poll_interval=30.0, aside=lambda: aside)
+        dispatcher = Dispatcher(
+            sinks, outbox, self._plugins, self.ledger, poll_interval=30.0, pulse=3600.0, aside=lambda: aside
+        )
         if self.rng.random() < 0.3:
             async with anyio.create_task_group() as tasks:
                 tasks.start_soon(dispatcher.run)

@@ -333,8 +333,9 @@ def test_deliveries_for_people(busy):
     "arguments",
     [
         ["deliveries", "--since", "yesterday"],
-        ["deliveries", "--type", "user.*"],
+        ["deliveries", "--type", "user created"],
         ["deliveries", "--state", "lost"],
+        ["deliveries", "--after", "now"],
         ["events", "--limit", "0"],
         ["events", "--limit", "9" * 22],
         ["events", "--after", "9" * 22],

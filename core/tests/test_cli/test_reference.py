@@ -24,13 +24,22 @@ def plain(text):
     return "".join(re.sub(r"\bnow(?=:|$)", "0 s ago", line) + "\n" for line in lines)
 
 
-@pytest.mark.parametrize("command", cli.commands.values(), ids=cli.commands)
-def test_every_command_and_option_is_described(command):
+def leaves(group, *names):
+    """Every command that is no group, by its whole name."""
+    for name, command in group.commands.items():
+        if isinstance(command, click.Group):
+            yield from leaves(command, *names, name)
+        else:
+            yield pytest.param(" ".join([*names, name]), command, id=" ".join([*names, name]))
+
+
+@pytest.mark.parametrize(("name", "command"), list(leaves(cli)))
+def test_every_command_and_option_is_described(name, command):
     """Each command has a section whose first line names its arguments and options, and no others."""
-    (line,) = re.findall(rf"^## {command.name}\n\n`(.*?)`", PAGE, re.MULTILINE | re.DOTALL)
+    (line,) = re.findall(rf"^## {name}\n\n`(.*?)`", PAGE, re.MULTILINE | re.DOTALL)
 
     options = [name for parameter in command.params if isinstance(parameter, click.Option) for name in parameter.opts]
-    assert line.startswith(command.name)
+    assert line.startswith(name)
     assert sorted(re.findall(r"--[a-z-]+", line)) == sorted(options)
 
 

@@ -14,6 +14,8 @@ from supertokens_events import Events
 from supertokens_events.catalog import builtin_types
 from supertokens_events.catalog.schema import data_schema, event_example
 from supertokens_events.event import new_event_id, with_sequence
+from supertokens_events.operate.replay import Asked, Replay, select
+from supertokens_events.outbox import DeliveryState
 from supertokens_events.retry import RetryPolicy
 from supertokens_events.sink import Delivered, Delivery, Rejected, Retry
 from supertokens_events.subscription import Patterns
@@ -256,6 +258,33 @@ def test_row_31_selection():
         "user.created"
     ]
     assert audit.matches("role.created")
+
+
+def test_row_32_listed_and_sent_again(tmp_path, monkeypatch):
+    """What failed is listed; one and a range are sent again under the same id. More: core/tests/outbox/test_replay.py."""
+    monkeypatch.chdir(tmp_path)
+
+    async def run():
+        async with Receiver(*[answering("400 Bad Request")] * 3, answering("204 No Content")) as receiver:
+            table = {"type": "webhook", "secret": SECRET, "allow_http": True, "allow_networks": ["127.0.0.0/8"]}
+            crm = table | {"url": receiver.url, "events": ["user.*"], "retry": {"schedule": []}}
+            events = Events.from_dict(
+                {"outbox": {"url": "sqlite:events.db"}, "dispatcher": {"run": "off"}, "sinks": {"crm": crm}}
+            )
+            ids = [(await events.emit("user.created", data=dict(sample_event().data))).id for _ in range(3)]
+            await events.dispatcher().run_until_empty()
+            failed = [one.event_id for one in events.outbox.deliveries(state=DeliveryState.DEAD)]
+            for asked in (Asked([ids[1]]), Asked(sink="crm", types=["user.*"])):
+                selection = select(events.outbox, events.settings.sinks, asked)
+                list(Replay(events.outbox, selection, by="ada").steps())
+                await events.dispatcher().run_until_empty()
+            events.stop()
+            return ids, failed, [request.headers["webhook-id"] for request in receiver.requests]
+
+    ids, failed, requests = anyio.run(run)
+    assert failed == ids
+    assert sorted(requests[:3]) == ids
+    assert [requests[3], *sorted(requests[4:])] == [ids[1], ids[0], ids[2]]
 
 
 async def test_row_34_legacy_headers():

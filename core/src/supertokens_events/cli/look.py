@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import json
-import time
-from collections.abc import Iterator, Mapping
-from contextlib import suppress
+import re
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
-from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import click
 
+from supertokens_events.cli.asking import limit_option, since_option, type_option, until_option
 from supertokens_events.cli.group import Problem
 from supertokens_events.cli.output import (
     counted,
@@ -30,47 +29,37 @@ from supertokens_events.cli.project import Project, pass_project
 if TYPE_CHECKING:
     from supertokens_events.config import SinkConfig
     from supertokens_events.hook_times import HookTime
-    from supertokens_events.outbox import Attempt, Breaker, LedgerCount, SinkStatus, StoredDelivery, StoredEvent
+    from supertokens_events.outbox import (
+        Attempt,
+        Breaker,
+        Dispatching,
+        LedgerCount,
+        SinkStatus,
+        StoredDelivery,
+        StoredEvent,
+    )
 
-__all__ = ["deliveries", "events", "status"]
+__all__ = ["deliveries", "delivery_facts", "events", "status"]
 
-_MOST = 1_000_000  # rows that are read at once
+_HOUR, _DAY = 3600.0, 86400.0  # seconds
 _LAST_SEQUENCE = 2**63 - 1  # that an outbox can count to
 
-_limit_option = click.option(
-    "--limit",
-    metavar="N",
-    type=click.IntRange(1, _MOST),
-    default=20,
-    show_default=True,
-    help="At most so many, the latest.",
-)
+
+def _cursor(_context: click.Context, _parameter: click.Parameter, value: str | None) -> tuple[int, int] | None:
+    """The ``cursor`` of a delivery: its event's sequence, and its own number."""
+    match = re.fullmatch(r"(\d{1,18})(?:-(\d{1,18}))?", value or "")
+    if value is not None and match is None:
+        raise click.BadParameter(f"expected the 'cursor' of a delivery, such as '1042-7', got {value!r}")
+    return (int(match[1]), int(match[2] or _LAST_SEQUENCE)) if match else None
 
 
-def _event_type(_context: click.Context, _parameter: click.Parameter, value: str | None) -> str | None:
-    from supertokens_events.event import event_type
+class _Size(NamedTuple):
+    """How large the outbox is, and how it grows."""
 
-    try:
-        return None if value is None else event_type(value)
-    except ValueError as error:
-        raise click.BadParameter(str(error)) from None
-
-
-def _since(_context: click.Context, _parameter: click.Parameter, value: str | None) -> float | None:
-    """A time ago such as ``2h``, or a time, in UTC unless it says otherwise; becomes seconds since the epoch."""
-    from supertokens_events.retry import parse_duration
-
-    if value is None:
-        return None
-    with suppress(ValueError):
-        return time.time() - parse_duration(value)
-    try:
-        when = datetime.fromisoformat(value)
-    except ValueError:
-        raise click.BadParameter(
-            f"expected a time ago such as '2h', or a time such as '2026-11-23T07:15', got {value!r}"
-        ) from None
-    return (when if when.tzinfo else when.replace(tzinfo=UTC)).timestamp()
+    events: int
+    bytes: int
+    last_hour: int
+    last_day: int
 
 
 # status ----------------------------------------------------------------------------------------------------------------
@@ -86,19 +75,25 @@ def status(project: Project, *, as_json: bool) -> None:
     how long the hooks of plugins took in the last 24 hours.
     """
     with project.outbox() as outbox:
-        found, counts, ledger, hooks = outbox.status(), outbox.counts(), outbox.ledger(), outbox.hook_times()
+        found, ledger, hooks = outbox.status(), outbox.ledger(), outbox.hook_times()
+        size = _Size(*outbox.counts(), outbox.stored_within(_HOUR), outbox.stored_within(_DAY))
+        dispatchers = outbox.dispatchers()
     sinks = list(_with_configuration(found, project.settings.sinks))
     if as_json:
         for one, state in sinks:
             config = project.settings.sinks.get(one.sink)
             print_json({"kind": "sink", "configuration": state, "rate": config and config.rate, **_sink_facts(one)})
-        print_json({"kind": "outbox", "events": counts[0], "bytes": counts[1]})
+        print_json({"kind": "outbox", **size._asdict()})
+        for one_dispatcher in dispatchers:
+            facts = one_dispatcher.pulse._asdict() | _in_iso(one_dispatcher._asdict(), "began_at", "seen_at")
+            print_json({"kind": "dispatcher", **{name: value for name, value in facts.items() if name != "pulse"}})
         for count in ledger:
             print_json({"kind": "ledger", **_in_iso(asdict(count), "first_at", "last_at")})
         for hook in hooks:
             print_json({"kind": "hook", **_in_iso(asdict(hook), "last_at")})
     else:
-        _print_status(sinks, counts, ledger, project.settings.sinks)
+        _print_status(sinks, project.settings.sinks)
+        _print_outbox(size, dispatchers, ledger)
         _print_hooks(hooks)
 
 
@@ -136,8 +131,6 @@ def _with_configuration(
 
 def _print_status(
     sinks: list[tuple[SinkStatus, str]],
-    counts: tuple[int, int],
-    ledger: list[LedgerCount],
     configured: Mapping[str, SinkConfig],
 ) -> None:
     if sinks:
@@ -150,10 +143,26 @@ def _print_status(
         click.echo("There is no sink: events are stored and go nowhere.")
     for sentence in (sentence for one, _ in sinks for sentence in _remarks(one, configured.get(one.sink))):
         click.echo(printable(f"\n{sentence}"))
-    click.echo(f"\noutbox: {counted(counts[0], 'event')}, {size_in_words(counts[1])}")
+
+
+def _print_outbox(size: _Size, dispatchers: list[Dispatching], ledger: list[LedgerCount]) -> None:
+    growth = f"{size.last_hour:,} in the last hour, {size.last_day:,} in the last day"
+    click.echo(f"\noutbox: {counted(size.events, 'event')}, {size_in_words(size.bytes)}; {growth}")
+    for one in dispatchers:
+        click.echo(printable(f"dispatcher: {_dispatcher(one)}"))
+    if not dispatchers:
+        click.echo("dispatcher: none runs; what is due waits")
     if ledger:
         click.echo()
         print_table(["ledger", "about", "event type", "count", "last"], map(_ledger_row, ledger))
+
+
+def _dispatcher(one: Dispatching) -> str:
+    pulse = one.pulse
+    leads = f"delivers to {', '.join(pulse.leads)}" if pulse.leads else "stands by"
+    last = time_in_words(one.seen_at, now=one.seen_at + one.silent)
+    silent = f"; silent since {last}: it has died, or hangs" if one.is_silent else f"; last seen {last}"
+    return f"{pulse.host}, process {pulse.pid}, version {pulse.version}: {leads}{silent}"
 
 
 def _remarks(one: SinkStatus, config: SinkConfig | None) -> Iterator[str]:
@@ -206,42 +215,73 @@ def _durations(one: HookTime) -> Iterator[str]:
 
 @click.command()
 @click.argument("event_id", metavar="[ID]", required=False)
-@click.option("--type", "event_type", metavar="TYPE", callback=_event_type, help="Only events of this type.")
+@type_option
 @click.option("--user-id", metavar="ID", help="Only events about this user.")
+@click.option("--tenant-id", metavar="ID", help="Only events of this tenant.")
+@click.option("--correlation-id", metavar="ID", help="Only events of this request.")
+@since_option
+@until_option
 @click.option(
     "--after", metavar="SEQUENCE", type=click.IntRange(0, _LAST_SEQUENCE), help="The first ones after this sequence."
 )
-@_limit_option
+@click.option("--follow", is_flag=True, help="Go on with what is stored from now on, until Ctrl-C.")
+@limit_option
 @json_option
 @pass_project
 def events(
     project: Project,
+    /,
     *,
     event_id: str | None,
-    event_type: str | None,
-    user_id: str | None,
+    types: Sequence[str],
     after: int | None,
+    follow: bool,
     limit: int,
     as_json: bool,
+    **asked: Any,
 ) -> None:
     """The stored events, or one of them.
 
     The latest ones, oldest first; with ID the one event as it was stored.
     """
+    from supertokens_events.operate.following import following
+    from supertokens_events.operate.types import stored_types
+    from supertokens_events.outbox import Wanted
+
     with project.outbox() as outbox:
-        if event_id is None:
-            found = outbox.events(after=after, event_type=event_type, user_id=user_id, limit=limit)
-        else:
-            found = [event] if (event := outbox.event(event_id)) else []
-    if event_id is not None and not found:
+        if event_id is not None:
+            _print_event(outbox.event(event_id), event_id, as_json=as_json)
+            return
+
+        def read(after: int | None) -> Sequence[StoredEvent]:
+            wanted = Wanted(types=stored_types(outbox, types), **asked)  # there may be new types
+            return outbox.events(after=after, limit=limit, wanted=wanted)
+
+        if follow:
+            for number, page in enumerate(following(read, after, cursor=lambda event: event.sequence, start=0)):
+                _print_events(page, as_json=as_json, header=not number)
+            return
+        found = read(after)
+    _print_events(found, as_json=as_json)
+    if after is not None and len(found) == limit and not as_json:
+        click.echo(f"\nthe next ones: --after {found[-1].sequence}")
+
+
+def _print_event(event: StoredEvent | None, event_id: str, *, as_json: bool) -> None:
+    if event is None:
         raise Problem(f"there is no event {event_id!r} in the outbox")
+    if as_json:
+        print_json(_document(event))
+    else:
+        click.echo(printable(json.dumps(_document(event), indent=2, ensure_ascii=False)))
+
+
+def _print_events(found: Sequence[StoredEvent], *, as_json: bool, header: bool = True) -> None:
     if as_json:
         for event in found:
             print_json(_document(event))
-    elif event_id is not None:
-        click.echo(printable(json.dumps(_document(found[0]), indent=2, ensure_ascii=False)))
     else:
-        print_table(["event", "type and user", "stored"], map(_event_row, found))
+        print_table(["event", "type and user", "stored"], map(_event_row, found), header=header)
 
 
 def _document(event: StoredEvent) -> dict[str, Any]:
@@ -263,36 +303,76 @@ def _event_row(event: StoredEvent) -> tuple[str, str, str]:
 @click.command()
 @click.option("--sink", metavar="NAME", help="Only deliveries to this sink.")
 @click.option("--state", type=click.Choice(["pending", "done", "dead", "skipped"]))
-@click.option("--type", "event_type", metavar="TYPE", callback=_event_type, help="Only events of this type.")
-@click.option(
-    "--since", metavar="TIME", callback=_since, help="Only events stored since: '2h', '7d', or a time in UTC."
-)
+@type_option
+@click.option("--user-id", metavar="ID", help="Only events about this user.")
+@click.option("--tenant-id", metavar="ID", help="Only events of this tenant.")
+@click.option("--correlation-id", metavar="ID", help="Only events of this request.")
+@since_option
+@until_option
 @click.option("--event", "event_id", metavar="ID", help="Only the deliveries of this event.")
-@_limit_option
+@click.option("--after", metavar="CURSOR", callback=_cursor, help="The first ones after this one, such as '1042-7'.")
+@click.option("--follow", is_flag=True, help="Go on with the deliveries of later events, until Ctrl-C.")
+@limit_option
 @json_option
 @pass_project
-def deliveries(project: Project, /, *, state: str | None, limit: int, as_json: bool, **asked: Any) -> None:
+def deliveries(
+    project: Project,
+    /,
+    *,
+    state: str | None,
+    types: Sequence[str],
+    after: tuple[int, int] | None,
+    follow: bool,
+    limit: int,
+    as_json: bool,
+    **asked: Any,
+) -> None:
     """The deliveries, with every attempt.
 
     The latest ones that match, in the order of their events. Those that wait for a place that is away say so: a probe that
     fails is no attempt of theirs.
     """
-    from supertokens_events.outbox import DeliveryState
+    from supertokens_events.operate.following import following
+    from supertokens_events.operate.types import stored_types
+    from supertokens_events.outbox import DeliveryState, Wanted
 
     with project.outbox() as outbox:
-        found = outbox.deliveries(state=DeliveryState(state) if state else None, limit=limit, **asked)
-        breakers = outbox.breakers()
-    waiting = [(one, breakers.get(one.sink) if one.state == DeliveryState.PENDING else None) for one in found]
+
+        def read(after: tuple[int, int] | None) -> Sequence[StoredDelivery]:
+            of_types = stored_types(outbox, types)
+            wanted = Wanted(types=of_types, state=DeliveryState(state) if state else None, **asked)
+            return outbox.deliveries(after=after, limit=limit, wanted=wanted)
+
+        if follow:
+            for number, page in enumerate(following(read, after, cursor=lambda one: one.cursor, start=(0, 0))):
+                _print_deliveries(page, outbox.breakers(), as_json=as_json, header=not number)
+            return
+        found, breakers = read(after), outbox.breakers()
+    _print_deliveries(found, breakers, as_json=as_json)
+    if after is not None and len(found) == limit and not as_json:
+        click.echo(f"\nthe next ones: --after {_cursor_text(found[-1])}")
+
+
+def _print_deliveries(
+    found: Sequence[StoredDelivery], breakers: Mapping[str, Breaker], *, as_json: bool, header: bool = True
+) -> None:
+    waiting = [(one, breakers.get(one.sink) if one.state == "pending" else None) for one in found]
     if as_json:
         for delivery, breaker in waiting:
-            print_json(_delivery_facts(delivery, breaker))
+            print_json(delivery_facts(delivery, breaker))
     else:
-        print_table(["event", "sink", "state and attempts"], [_delivery_row(*one) for one in waiting])
+        print_table(["event", "sink", "state and attempts"], [_delivery_row(*one) for one in waiting], header=header)
 
 
-def _delivery_facts(delivery: StoredDelivery, breaker: Breaker | None) -> dict[str, Any]:
+def _cursor_text(one: StoredDelivery) -> str:
+    return "-".join(map(str, one.cursor))
+
+
+def delivery_facts(delivery: StoredDelivery, breaker: Breaker | None = None) -> dict[str, Any]:
+    """A delivery as ``--json`` shows it."""
     attempts = [_in_iso(attempt._asdict(), "started_at") for attempt in delivery.attempts]
-    return {**_in_iso(delivery._asdict(), "due_at"), "attempts": attempts, "breaker": _breaker_facts(breaker)}
+    facts = _in_iso(delivery._asdict(), "due_at", "stored_at", "held_until")
+    return {**facts, "attempts": attempts, "breaker": _breaker_facts(breaker), "cursor": _cursor_text(delivery)}
 
 
 def _delivery_row(delivery: StoredDelivery, breaker: Breaker | None) -> tuple[str, str, str]:
@@ -310,6 +390,8 @@ def _state_line(delivery: StoredDelivery, breaker: Breaker | None) -> str:
 
 
 def _attempt_line(attempt: Attempt) -> str:
+    if attempt.outcome == "replayed":
+        return f"{attempt.number}. {time_in_words(attempt.started_at)}: replayed {attempt.reason}"
     what = (
         f"{attempt.number}. {time_in_words(attempt.started_at)}: {attempt.outcome}, {attempt.duration * 1000:,.0f} ms"
     )

@@ -4,13 +4,21 @@ from __future__ import annotations
 
 import json
 import re
-import time
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
 import click
+
+from supertokens_events.operate.words import (
+    counted,
+    duration_in_words,
+    iso_time,
+    rate_in_words,
+    size_in_words,
+    span_in_words,
+    time_in_words,
+)
 
 __all__ = [
     "counted",
@@ -29,16 +37,13 @@ __all__ = [
 
 json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON object per line.")
 
-_UNITS = ((86400, "d"), (3600, "h"), (60, "min"), (1, "s"))
-_OLD = 7 * 86400  # seconds, after which a date says more than "12 d ago"
-
 
 def print_json(document: Mapping[str, Any]) -> None:
     """One object on one line, in ASCII."""
     click.echo(json.dumps(document, default=str))
 
 
-def print_table(columns: Sequence[str], rows: Iterable[Sequence[str]], *, keep: int = 1) -> None:
+def print_table(columns: Sequence[str], rows: Iterable[Sequence[str]], *, keep: int = 1, header: bool = True) -> None:
     """A table as wide as the terminal (80 columns where there is none). The first ``keep`` columns are never
     broken.
     """
@@ -49,7 +54,7 @@ def print_table(columns: Sequence[str], rows: Iterable[Sequence[str]], *, keep: 
     if not lines:
         click.echo("none")
         return
-    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold", show_header=header)
     for number, column in enumerate(columns):
         table.add_column(column, no_wrap=number < keep, overflow="fold")
     for line in lines:
@@ -60,68 +65,6 @@ def print_table(columns: Sequence[str], rows: Iterable[Sequence[str]], *, keep: 
 def printable(text: str) -> str:
     """``text`` with its control characters spelled out, as JSON does: a terminal must not obey what came in with an event."""
     return re.sub(r"[^\n]", lambda match: match[0] if match[0].isprintable() else json.dumps(match[0])[1:-1], text)
-
-
-def counted(n: int, noun: str, plural: str = "") -> str:
-    """``1 event``, ``1,042 events``."""
-    return f"{n:,} {noun if n == 1 else plural or noun + 's'}"
-
-
-def iso_time(seconds: float | None) -> str | None:
-    """Seconds since the epoch as ISO 8601 in UTC; ``None`` stays."""
-    if seconds is None:
-        return None
-    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
-
-
-def time_in_words(seconds: float | None, *, now: float | None = None) -> str:
-    """``3 min ago``, ``in 2 h``, ``now``; the date when that is more than a week away; ``-`` for ``None``."""
-    if seconds is None:
-        return "-"
-    past = (time.time() if now is None else now) - seconds
-    if abs(past) > _OLD:
-        return datetime.fromtimestamp(seconds, UTC).date().isoformat()
-    if abs(past) < 1:
-        return "now"
-    rounded = next(f"{abs(past) // size:.0f} {unit}" for size, unit in _UNITS if abs(past) >= size)
-    return f"{rounded} ago" if past > 0 else f"in {rounded}"
-
-
-def span_in_words(seconds: float) -> str:
-    """``5 s``, ``75 h 35 min 5 s``, ``0.25 s``. Days stay hours: a schedule is compared in hours."""
-    rest, parts = seconds, []
-    for size, unit in _UNITS[1:]:
-        whole = rest if size == 1 else rest // size
-        rest -= whole * size
-        parts += [f"{round(whole, 3):g} {unit}"] if whole else []
-    return " ".join(parts) or "0 s"
-
-
-def duration_in_words(seconds: float) -> str:
-    """``12 µs``, ``3.4 ms``, ``1.2 s``, ``5 min 10 s``: two figures below a minute."""
-    for unit, size in (("µs", 1e-6), ("ms", 1e-3), ("s", 1.0)):
-        value = seconds / size
-        if value < 9.95:
-            return f"{value:.1f} {unit}"
-        if round(value) < (60 if unit == "s" else 1000):
-            return f"{value:.0f} {unit}"
-    return span_in_words(round(seconds))
-
-
-def rate_in_words(rate: float) -> str:
-    """``10 calls a second``, ``30 calls a minute``: in the shortest span in which there are some."""
-    spans = (("second", 1), ("minute", 60), ("hour", 3600), ("day", 86400))
-    unit, seconds = next((span for span in spans if rate * span[1] >= 1), spans[-1])
-    return f"{rate * seconds:,g} {'call' if rate * seconds == 1 else 'calls'} a {unit}"
-
-
-def size_in_words(size: float) -> str:
-    """``512 B``, ``1.5 MiB``."""
-    for unit in ("B", "KiB", "MiB", "GiB"):
-        if size < 1024:
-            return f"{size:.0f} {unit}" if unit == "B" else f"{size:.1f} {unit}"
-        size /= 1024
-    return f"{size:.1f} TiB"
 
 
 def without_secrets(url: str) -> str:

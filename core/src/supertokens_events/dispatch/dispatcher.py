@@ -16,6 +16,7 @@ from supertokens_events.dispatch.lane import Lane
 from supertokens_events.dispatch.line import Aside, Line, in_threads
 from supertokens_events.dispatch.listeners import Listeners
 from supertokens_events.dispatch.notices import Tell, tell_nobody
+from supertokens_events.dispatch.pulse import Heart
 from supertokens_events.ledger import Ledger
 from supertokens_events.log import describe_exception, get_logger
 from supertokens_events.outbox import Outbox, OutboxError, save_hook_times
@@ -48,7 +49,8 @@ class Supply(Protocol):
 
 class Dispatcher:
     """Every sink's lane. ``supply`` is asked now and then whether ``sinks`` have changed. ``aside`` makes, for each lane, what
-    runs the outbox's blocking calls; by default, in threads. ``notices`` is told what was settled.
+    runs the outbox's blocking calls; by default, in threads. ``notices`` is told what was settled. It gives a sign of
+    life every ``pulse`` seconds.
     """
 
     def __init__(
@@ -59,6 +61,7 @@ class Dispatcher:
         ledger: Ledger,
         *,
         poll_interval: float = 0.5,
+        pulse: float = 10.0,
         keeping: Keeping | None = None,
         supply: Supply | None = None,
         aside: Callable[[], Aside] = in_threads,
@@ -75,7 +78,9 @@ class Dispatcher:
         self._beside = aside()
         self._outbox = outbox
         self._times = plugins.times
-        self._keeper = Keeper(self._make_line(), keeping or Keeping())
+        beside = self._make_line()
+        self._keeper = Keeper(beside, keeping or Keeping())
+        self._heart = Heart(beside, self._leads, pulse)
         self._poll_interval = poll_interval
         self._stopping = anyio.Event()
         self._grace = 0.0
@@ -86,6 +91,7 @@ class Dispatcher:
             async with self._listening(), anyio.create_task_group() as tasks:
                 tasks.start_soon(self._keeper.run)
                 tasks.start_soon(self._save_times)
+                tasks.start_soon(self._heart.run)
                 if self._supply is not None:
                     tasks.start_soon(self._follow, self._supply)
                 async with anyio.create_task_group() as lanes:
@@ -125,6 +131,9 @@ class Dispatcher:
         except* Exception as group:
             raise _first(group) from None
         return sum(made)
+
+    def _leads(self) -> tuple[str, ...]:
+        return tuple(sorted(lane.sink.name for lane in self.lanes if lane.leading))
 
     @property
     def unfinished(self) -> list[str]:

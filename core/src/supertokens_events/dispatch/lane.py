@@ -75,6 +75,11 @@ class Lane:
         """Whether the sink could be opened."""
         return self._opened
 
+    @property
+    def leading(self) -> bool:
+        """Whether it is this lane that delivers to the sink, where one does for all."""
+        return self._leading
+
     def wake(self) -> None:
         """Look for deliveries now. Call it on the lane's event loop."""
         self._more = True

@@ -10,7 +10,7 @@ from supertokens_events.emit.routing import Plan, entry_for
 from supertokens_events.emit.writer import Writer
 from supertokens_events.event import Event
 from supertokens_events.ledger import Ledger, Reason
-from supertokens_events.outbox import Entry
+from supertokens_events.outbox import HELD, Entry
 from supertokens_events.plugins import HookResult
 
 __all__ = ["Chain"]
@@ -56,7 +56,7 @@ class Chain:
         for result in self._hooks.call(self._writer, "filter_event", event.type, event=event):
             self._hooks.failed(Reason.FILTER_FAILED, result, event.type)
             if result.error:
-                held = f"held: filter_event of the plugin {result.plugin!r} {_what_it_did(result)}"
+                held = f"{HELD}{result.plugin!r} {_what_it_did(result)}"
             elif result.value is False:
                 self._ledger.count(Reason.FILTERED, subject=result.plugin, event_type=event.type)
                 return False, None

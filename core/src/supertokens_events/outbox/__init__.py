@@ -14,6 +14,7 @@ from supertokens_events.outbox.contract import (
     Claim,
     DeliveryState,
     Disabled,
+    Dispatching,
     Entry,
     Erased,
     LedgerCount,
@@ -24,6 +25,7 @@ from supertokens_events.outbox.contract import (
     OutboxFull,
     OutboxUnavailable,
     Pruned,
+    Pulse,
     Retention,
     Settlement,
     SinkStatus,
@@ -31,14 +33,18 @@ from supertokens_events.outbox.contract import (
     StoredEvent,
 )
 from supertokens_events.outbox.hook_times import save_hook_times
+from supertokens_events.outbox.looking import Wanted
+from supertokens_events.outbox.replaying import HELD, Replayed, Run, Selection, Verdict
 from supertokens_events.outbox.sqlite.outbox import SqliteOutbox
 
 __all__ = [
+    "HELD",
     "Attempt",
     "Breaker",
     "Claim",
     "DeliveryState",
     "Disabled",
+    "Dispatching",
     "Entry",
     "Erased",
     "LedgerCount",
@@ -49,12 +55,18 @@ __all__ = [
     "OutboxFull",
     "OutboxUnavailable",
     "Pruned",
+    "Pulse",
+    "Replayed",
     "Retention",
+    "Run",
+    "Selection",
     "Settlement",
     "SinkStatus",
     "SqliteOutbox",
     "StoredDelivery",
     "StoredEvent",
+    "Verdict",
+    "Wanted",
     "open_outbox",
     "save_hook_times",
 ]

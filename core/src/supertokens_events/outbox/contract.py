@@ -12,19 +12,25 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from types import MappingProxyType
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from supertokens_events.event import Event
 from supertokens_events.hook_times import HookTime, Tally, TimeKey
 from supertokens_events.ledger import LedgerKey
 from supertokens_events.sink import Delivery
 
+if TYPE_CHECKING:
+    from supertokens_events.outbox.looking import Wanted
+    from supertokens_events.outbox.replaying import Replayed, Run, Selection
+
 __all__ = [
+    "FORGOTTEN",
     "Attempt",
     "Breaker",
     "Claim",
     "DeliveryState",
     "Disabled",
+    "Dispatching",
     "Entry",
     "Erased",
     "LedgerCount",
@@ -35,6 +41,7 @@ __all__ = [
     "OutboxFull",
     "OutboxUnavailable",
     "Pruned",
+    "Pulse",
     "Retention",
     "Settlement",
     "SinkStatus",
@@ -158,6 +165,18 @@ class StoredDelivery(NamedTuple):
     due_at: float
     reason: str | None
     attempts: Sequence[Attempt] = ()
+    id: int = 0
+    stored_at: float = 0.0
+    user_id: str | None = None
+    held_until: float | None = None
+    """When the lease ends of the dispatcher that has it; ``None``: nobody has, or it has been settled since."""
+    behind: str | None = None
+    """The id of the first event of its ordering key, when it waits for that one."""
+
+    @property
+    def cursor(self) -> tuple[int, int]:
+        """Where to go on after."""
+        return self.sequence, self.id
 
 
 class Breaker(NamedTuple):
@@ -180,6 +199,35 @@ class Disabled(NamedTuple):
 
     since: float
     reason: str
+
+
+class Pulse(NamedTuple):
+    """A dispatcher's sign of life: which one, where it runs, and the sinks whose lanes it runs."""
+
+    id: str
+    host: str
+    pid: int
+    version: str
+    leads: tuple[str, ...] = ()
+
+
+_SILENT = 30.0  # seconds: three signs of life have not come
+FORGOTTEN = 3600.0
+"""Seconds after its last sign of life that a dispatcher is not told of any more."""
+
+
+class Dispatching(NamedTuple):
+    """A dispatcher that runs, or ran and has not said that it ended: its last ``pulse``, ``silent`` seconds ago."""
+
+    pulse: Pulse
+    began_at: float
+    seen_at: float
+    silent: float = 0.0
+
+    @property
+    def is_silent(self) -> bool:
+        """Whether signs of life that were due have not come."""
+        return self.silent > _SILENT
 
 
 class Look(NamedTuple):
@@ -333,6 +381,18 @@ class Outbox(ABC):
     def release(self, claims: Sequence[Claim]) -> None:
         """Give claims back untouched: due at once, no attempt used."""
 
+    @abstractmethod
+    def beat(self, pulse: Pulse) -> None:
+        """A dispatcher runs. To be said every few seconds."""
+
+    @abstractmethod
+    def leave(self, dispatcher: str) -> None:
+        """The dispatcher of this id has ended."""
+
+    @abstractmethod
+    def dispatchers(self) -> list[Dispatching]:
+        """Those that have given a sign of life within the hour and not ended, the oldest first."""
+
     # The breaker ---------------------------------------------------------------------------------------------------
 
     @abstractmethod
@@ -371,6 +431,35 @@ class Outbox(ABC):
         """Let deliveries to ``sink`` go out again. The time that it was disabled does not count for their schedules. Returns
         what is over; ``None`` when it was not disabled.
         """
+
+    @abstractmethod
+    def disabled(self) -> dict[str, Disabled]:
+        """Those that are disabled, by sink."""
+
+    # Replay --------------------------------------------------------------------------------------------------------
+
+    @abstractmethod
+    def replayable(self, selection: Selection) -> Replayed:
+        """What a replay of ``selection`` would come to by now. Nothing changes."""
+
+    @abstractmethod
+    def begin_replay(self, selection: Selection, *, asked: str, by: str, anew: bool = False) -> Run:
+        """Begin to replay ``selection``, by the person ``by``. ``asked`` is how it was asked for: one that was asked for in the
+        same words and not finished is gone on with, with its own selection, also while it is under way; with ``anew`` only then.
+        """
+
+    @abstractmethod
+    def replay(self, run: Run, *, by: str, after: int = 0, limit: int = 500) -> Replayed:
+        """Make the next ``limit`` deliveries of a replay due, in one transaction: as if new, with their whole schedule before
+        them and the same event id. Each gets an attempt row with the outcome ``replayed`` and who it was.
+
+        What is erased, pending or held is left alone and counted. Go on after ``last`` until that is ``None``. Each call is a
+        sign of life; one with a ``limit`` of 0 is nothing else.
+        """
+
+    @abstractmethod
+    def end_replay(self, run: Run) -> None:
+        """It is finished, or not to be gone on with."""
 
     # The ledger ----------------------------------------------------------------------------------------------------
 
@@ -428,14 +517,30 @@ class Outbox(ABC):
         """How many events there are, and how many bytes the store takes on disk."""
 
     @abstractmethod
+    def stored_within(self, seconds: float) -> int:
+        """How many events were stored in the last ``seconds``, about: pruned ones are counted too."""
+
+    @abstractmethod
+    def event_types(self) -> list[str]:
+        """The types of the events that are there, in order."""
+
+    @abstractmethod
     def event(self, event_id: str) -> StoredEvent | None:
         """One event."""
 
     @abstractmethod
     def events(
-        self, *, after: int | None = None, event_type: str | None = None, user_id: str | None = None, limit: int = 100
+        self,
+        *,
+        after: int | None = None,
+        event_type: str | None = None,
+        user_id: str | None = None,
+        limit: int = 100,
+        wanted: Wanted | None = None,
     ) -> list[StoredEvent]:
-        """Events with a sequence above ``after``, in order; without ``after`` the latest ``limit``, in order."""
+        """Events with a sequence above ``after``, in order; without ``after`` the latest ``limit``, in order. ``wanted`` says
+        more about them, instead of ``event_type`` and ``user_id``.
+        """
 
     @abstractmethod
     def deliveries(
@@ -447,5 +552,9 @@ class Outbox(ABC):
         event_type: str | None = None,
         since: float | None = None,
         limit: int = 100,
+        after: tuple[int, int] | None = None,
+        wanted: Wanted | None = None,
     ) -> list[StoredDelivery]:
-        """The latest ``limit`` deliveries that match, in order of their events, with their attempts."""
+        """The latest ``limit`` deliveries that match, in order of their events, with their attempts; or the first ones after
+        the ``cursor`` of one. ``wanted`` says more about them, instead of the others.
+        """

@@ -37,6 +37,7 @@ class _Condition:
     """One key. ``value`` tests single values, of which one must pass; ``refused`` is what none of them may pass."""
 
     path: tuple[str, ...]
+    wanted: Any
     value: Test | None
     refused: Test | None
     exists: bool | None
@@ -69,6 +70,14 @@ class Conditions:
     def hold(self, document: Mapping[str, Any]) -> bool:
         """Whether they hold for an event, given as the JSON that is stored."""
         return all(condition.holds(document) for condition in self._conditions)
+
+    def failing(self, document: Mapping[str, Any]) -> list[tuple[str, Any, list[Any]]]:
+        """Those that do not hold: the path, what is wanted there, and what is there."""
+        return [
+            (".".join(condition.path), condition.wanted, list(_found(document, condition.path)))
+            for condition in self._conditions
+            if not condition.holds(document)
+        ]
 
     def __repr__(self) -> str:
         return f"Conditions({self.table!r})"
@@ -120,7 +129,7 @@ def _compiled(path: tuple[str, ...], wanted: Any, problem: Problem) -> _Conditio
     if isinstance(wanted, Mapping):
         return _from_operators(path, wanted, problem)
     try:
-        return _Condition(path, any_of(wanted if isinstance(wanted, list) else [wanted]), None, None)
+        return _Condition(path, wanted, any_of(wanted if isinstance(wanted, list) else [wanted]), None, None)
     except ValueError as error:
         problem(key, str(error))
         return None
@@ -142,7 +151,7 @@ def _from_operators(path: tuple[str, ...], table: Mapping[str, Any], problem: Pr
             except ValueError as error:
                 problem(f"{key}.{name}", str(error))
     refused = tests.pop("not", None)
-    return _Condition(path, _all_of(list(tests.values())), refused, table.get("exists"))
+    return _Condition(path, dict(table), _all_of(list(tests.values())), refused, table.get("exists"))
 
 
 _NAMES = [*OPERATORS, "exists"]

@@ -42,6 +42,15 @@ class Patterns:
         """Whether an event of this type is wanted."""
         return self._decided(event_type)
 
+    def deciding(self, event_type: str) -> str | None:
+        """The pattern that decides about a type, for or against it; ``None`` when none matches."""
+        matching = (
+            pattern
+            for pattern, (_, rule) in zip(reversed(self.patterns), reversed(self._rules), strict=True)
+            if rule.fullmatch(event_type)
+        )
+        return next(matching, None)
+
     def _decide(self, event_type: str) -> bool:
         for wanted, rule in reversed(self._rules):
             if rule.fullmatch(event_type):

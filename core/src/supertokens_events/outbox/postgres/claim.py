@@ -106,7 +106,7 @@ _CLAIM = _CANDIDATES + _TAKE.format(
 )
 
 _UNHELD = f"(d.held_until IS NULL OR d.held_until <= {NOW})"
-_SINCE = "coalesce(d.first_try_at, d.stored_at)"
+_SINCE = "coalesce(d.first_try_at, d.replayed_at, d.stored_at)"
 _TOO_OLD = f"d.sink = %(sink)s AND d.state = 'pending' AND {_UNHELD} AND {_SINCE} <= {NOW} - %(span)s"
 _CLAIM_OVERDUE = f"""
 WITH chosen AS MATERIALIZED (

@@ -18,6 +18,7 @@ from supertokens_events.outbox.contract import (
     Claim,
     DeliveryState,
     Disabled,
+    Dispatching,
     Entry,
     Erased,
     LedgerCount,
@@ -25,18 +26,22 @@ from supertokens_events.outbox.contract import (
     Outbox,
     OutboxError,
     Pruned,
+    Pulse,
     Retention,
     Settlement,
     SinkStatus,
     StoredDelivery,
     StoredEvent,
 )
+from supertokens_events.outbox.looking import Wanted
 from supertokens_events.outbox.postgres import (
     append,
     claim,
     disabled,
+    dispatchers,
     hook_times,
     reading,
+    replaying,
     settle,
     upkeep,
 )
@@ -44,6 +49,7 @@ from supertokens_events.outbox.postgres.connections import Address, Connection, 
 from supertokens_events.outbox.postgres.listener import Listener, Notifier
 from supertokens_events.outbox.postgres.room import Room, WhenFull
 from supertokens_events.outbox.postgres.schema import MISSING, Schema
+from supertokens_events.outbox.replaying import Replayed, Run, Selection
 
 __all__ = ["PostgresOutbox"]
 
@@ -197,6 +203,15 @@ class PostgresOutbox(Outbox):
         if claims:
             self._run(lambda connection: settle.release(connection, claims))
 
+    def beat(self, pulse: Pulse) -> None:
+        self._run(lambda connection: dispatchers.beat(connection, pulse))
+
+    def leave(self, dispatcher: str) -> None:
+        self._run(lambda connection: dispatchers.leave(connection, dispatcher))
+
+    def dispatchers(self) -> list[Dispatching]:
+        return self._run(dispatchers.all_seen)
+
     # The breaker ---------------------------------------------------------------------------------------------------
 
     def open_breaker(
@@ -223,6 +238,26 @@ class PostgresOutbox(Outbox):
 
     def enable(self, sink: str) -> Disabled | None:
         return self._run(lambda connection: disabled.enable(connection, sink))
+
+    def disabled(self) -> dict[str, Disabled]:
+        return self._run(disabled.disabled)
+
+    # Replay --------------------------------------------------------------------------------------------------------
+
+    def replayable(self, selection: Selection) -> Replayed:
+        return self._run(lambda connection: replaying.count(connection, selection))
+
+    def begin_replay(self, selection: Selection, *, asked: str, by: str, anew: bool = False) -> Run:
+        return self._run(lambda connection: replaying.begin(connection, selection, asked, by, anew=anew))
+
+    def replay(self, run: Run, *, by: str, after: int = 0, limit: int = 500) -> Replayed:
+        found = self._run(lambda connection: replaying.replay(connection, run, by, after=after, limit=limit))
+        if found.due:
+            self._here().notifier.poke()
+        return found
+
+    def end_replay(self, run: Run) -> None:
+        self._run(lambda connection: replaying.end(connection, run))
 
     # The ledger ----------------------------------------------------------------------------------------------------
 
@@ -263,17 +298,26 @@ class PostgresOutbox(Outbox):
     def counts(self) -> tuple[int, int]:
         return self._run(lambda connection: (reading.count(connection), upkeep.size(connection)))
 
+    def stored_within(self, seconds: float) -> int:
+        return self._run(lambda connection: reading.stored_within(connection, seconds))
+
+    def event_types(self) -> list[str]:
+        return self._run(reading.event_types)
+
     def event(self, event_id: str) -> StoredEvent | None:
         return self._run(lambda connection: reading.event(connection, event_id))
 
     def events(
-        self, *, after: int | None = None, event_type: str | None = None, user_id: str | None = None, limit: int = 100
+        self,
+        *,
+        after: int | None = None,
+        event_type: str | None = None,
+        user_id: str | None = None,
+        limit: int = 100,
+        wanted: Wanted | None = None,
     ) -> list[StoredEvent]:
-        return self._run(
-            lambda connection: reading.events(
-                connection, after=after, event_type=event_type, user_id=user_id, limit=limit
-            )
-        )
+        asked = wanted or Wanted(types=None if event_type is None else (event_type,), user_id=user_id)
+        return self._run(lambda connection: reading.events(connection, asked, after, limit))
 
     def deliveries(
         self,
@@ -284,12 +328,9 @@ class PostgresOutbox(Outbox):
         event_type: str | None = None,
         since: float | None = None,
         limit: int = 100,
+        after: tuple[int, int] | None = None,
+        wanted: Wanted | None = None,
     ) -> list[StoredDelivery]:
-        conditions = {
-            "event.id = %s": event_id,
-            "sink = %s": sink,
-            "state = %s": None if state is None else str(state),
-            "event.type = %s": event_type,
-            "event.stored_at >= %s": since,
-        }
-        return self._run(lambda connection: reading.deliveries(connection, conditions, limit))
+        types = None if event_type is None else (event_type,)
+        asked = wanted or Wanted(types=types, event_id=event_id, sink=sink, state=state, since=since)
+        return self._run(lambda connection: reading.deliveries(connection, asked, after, limit))

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from supertokens_events.outbox.contract import Disabled, Settlement
 
-__all__ = ["disable", "enable", "is_disabled"]
+__all__ = ["all_disabled", "disable", "enable", "is_disabled"]
 
 # Only by an outcome that was written down: what an earlier holder says later changes nothing.
 _DISABLE = """
@@ -20,6 +20,11 @@ _WAITED = "UPDATE delivery SET first_at = first_at + ? WHERE sink = ? AND state 
 def is_disabled(connection: sqlite3.Connection, sink: str) -> bool:
     """Whether nothing may go out to ``sink``."""
     return connection.execute("SELECT 1 FROM disabled WHERE sink = ?", (sink,)).fetchone() is not None
+
+
+def all_disabled(connection: sqlite3.Connection) -> dict[str, Disabled]:
+    """Those that are, by sink."""
+    return {sink: Disabled(*facts) for sink, *facts in connection.execute("SELECT sink, since, reason FROM disabled")}
 
 
 def disable(connection: sqlite3.Connection, settlements: Sequence[Settlement], now: float) -> None:

@@ -17,6 +17,7 @@ from supertokens_events.outbox.contract import (
     Claim,
     DeliveryState,
     Disabled,
+    Dispatching,
     Entry,
     Erased,
     LedgerCount,
@@ -25,13 +26,16 @@ from supertokens_events.outbox.contract import (
     OutboxFull,
     OutboxUnavailable,
     Pruned,
+    Pulse,
     Retention,
     Settlement,
     SinkStatus,
     StoredDelivery,
     StoredEvent,
 )
-from supertokens_events.outbox.sqlite import breaker, disabled, hook_times, read, room
+from supertokens_events.outbox.looking import Wanted
+from supertokens_events.outbox.replaying import Replayed, Run, Selection
+from supertokens_events.outbox.sqlite import breaker, disabled, dispatchers, hook_times, read, replaying, room
 from supertokens_events.outbox.sqlite.claim import Turns, hold, unclaimed
 from supertokens_events.outbox.sqlite.file import CHECKPOINT, COUNT, SqliteFile
 from supertokens_events.outbox.sqlite.write import claims_of, insert, settle
@@ -173,6 +177,18 @@ class SqliteOutbox(Outbox):
                 [(now, claim.id, claim.fence) for claim in claims],
             )
 
+    def beat(self, pulse: Pulse) -> None:
+        with self._file.transaction() as connection:
+            dispatchers.beat(connection, pulse, self._clock())
+
+    def leave(self, dispatcher: str) -> None:
+        with self._file.transaction() as connection:
+            dispatchers.leave(connection, dispatcher)
+
+    def dispatchers(self) -> list[Dispatching]:
+        with self._file.connected() as connection:
+            return dispatchers.all_seen(connection, self._clock())
+
     # The breaker ---------------------------------------------------------------------------------------------------
 
     def open_breaker(
@@ -205,6 +221,28 @@ class SqliteOutbox(Outbox):
     def enable(self, sink: str) -> Disabled | None:
         with self._file.transaction() as connection:
             return disabled.enable(connection, sink, self._clock())
+
+    def disabled(self) -> dict[str, Disabled]:
+        with self._file.connected() as connection:
+            return disabled.all_disabled(connection)
+
+    # Replay --------------------------------------------------------------------------------------------------------
+
+    def replayable(self, selection: Selection) -> Replayed:
+        with self._file.reading() as connection:
+            return replaying.count(connection, selection, self._clock())
+
+    def begin_replay(self, selection: Selection, *, asked: str, by: str, anew: bool = False) -> Run:
+        with self._file.transaction() as connection:
+            return replaying.begin(connection, selection, asked, by, self._clock(), anew=anew)
+
+    def replay(self, run: Run, *, by: str, after: int = 0, limit: int = 500) -> Replayed:
+        with self._file.transaction() as connection:
+            return replaying.replay(connection, run, by, self._clock(), after=after, limit=limit)
+
+    def end_replay(self, run: Run) -> None:
+        with self._file.transaction() as connection:
+            replaying.end(connection, run)
 
     # The ledger ----------------------------------------------------------------------------------------------------
 
@@ -270,17 +308,30 @@ class SqliteOutbox(Outbox):
             (events,) = connection.execute("SELECT count(*) FROM event").fetchone()
         return events, read.bytes_on_disk(self.path)
 
+    def stored_within(self, seconds: float) -> int:
+        with self._file.reading() as connection:
+            return read.stored_since(connection, self._clock() - seconds)
+
+    def event_types(self) -> list[str]:
+        with self._file.reading() as connection:
+            return read.event_types(connection)
+
     def event(self, event_id: str) -> StoredEvent | None:
         with self._file.reading() as connection:
             return read.event(connection, event_id)
 
     def events(
-        self, *, after: int | None = None, event_type: str | None = None, user_id: str | None = None, limit: int = 100
+        self,
+        *,
+        after: int | None = None,
+        event_type: str | None = None,
+        user_id: str | None = None,
+        limit: int = 100,
+        wanted: Wanted | None = None,
     ) -> list[StoredEvent]:
+        wanted = wanted or Wanted(types=None if event_type is None else (event_type,), user_id=user_id)
         with self._file.reading() as connection:
-            return read.events(
-                connection, {"sequence > ?": after, "type = ?": event_type, "user_id = ?": user_id}, limit
-            )
+            return read.events(connection, wanted, after, limit)
 
     def deliveries(
         self,
@@ -291,13 +342,10 @@ class SqliteOutbox(Outbox):
         event_type: str | None = None,
         since: float | None = None,
         limit: int = 100,
+        after: tuple[int, int] | None = None,
+        wanted: Wanted | None = None,
     ) -> list[StoredDelivery]:
-        wanted = {
-            "event.id = ?": event_id,
-            "sink = ?": sink,
-            "state = ?": state,
-            "event.type = ?": event_type,
-            "event.stored_at >= ?": since,
-        }
+        types = None if event_type is None else (event_type,)
+        wanted = wanted or Wanted(types=types, event_id=event_id, sink=sink, state=state, since=since)
         with self._file.reading() as connection:
-            return read.deliveries(connection, wanted, limit)
+            return read.deliveries(connection, wanted, after, limit)

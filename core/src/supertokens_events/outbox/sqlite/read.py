@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -18,10 +17,12 @@ from supertokens_events.outbox.contract import (
     StoredDelivery,
     StoredEvent,
 )
+from supertokens_events.outbox.looking import TYPES, Looking, Wanted
 from supertokens_events.outbox.sqlite.breaker import all_open
 from supertokens_events.outbox.sqlite.claim import BLOCKED
+from supertokens_events.outbox.sqlite.room import last_before
 
-__all__ = ["bytes_on_disk", "deliveries", "event", "events", "ledger", "look", "status"]
+__all__ = ["bytes_on_disk", "deliveries", "event", "event_types", "events", "ledger", "look", "status", "stored_since"]
 
 _EVENT_COLUMNS = "sequence, id, type, timestamp, tenant_id, user_id, correlation_id, stored_at, payload"
 _LOOK = """
@@ -30,8 +31,14 @@ SELECT (SELECT min(due_at) FROM delivery WHERE sink = :sink AND state = 'pending
        EXISTS (SELECT 1 FROM disabled WHERE sink = :sink)
 """
 _DELIVERIES = """
-SELECT delivery.id, delivery.sequence, event.id AS event_id, event.type AS event_type, sink, state, used, due_at, reason, since
-FROM delivery JOIN event USING (sequence)
+SELECT delivery.id, delivery.sequence, event.id AS event_id, event.type AS event_type, sink, state, used, due_at, reason, since,
+       stored_at, user_id, held_until, CASE WHEN state = 'pending' AND ordering_key IS NOT NULL THEN (
+           SELECT first.id FROM delivery AS earlier JOIN event AS first ON first.sequence = earlier.sequence
+           WHERE earlier.sink = delivery.sink AND earlier.ordering_key = delivery.ordering_key
+           AND earlier.state = 'pending' AND earlier.sequence < delivery.sequence ORDER BY earlier.sequence LIMIT 1
+       ) END AS behind
+FROM delivery JOIN event USING (sequence) WHERE delivery.id IN (SELECT value FROM json_each(?))
+ORDER BY delivery.sequence, delivery.id
 """
 # Each reads one index from end to end, and no row.
 _STATES = "SELECT sink, state, count(*) FROM delivery WHERE state <> 'pending' GROUP BY sink, state"
@@ -85,29 +92,49 @@ def status(connection: sqlite3.Connection, now: float) -> list[SinkStatus]:
     return [SinkStatus(sink, **facts) for sink, facts in sorted(found.items())]
 
 
+def stored_since(connection: sqlite3.Connection, moment: float) -> int:
+    """How many sequences were given since then."""
+    (last,) = connection.execute("SELECT coalesce(max(sequence), 0) FROM event").fetchone()
+    return int(last) - last_before(connection, moment) if last else 0
+
+
+def event_types(connection: sqlite3.Connection) -> list[str]:
+    """The types that are there: from one to the next by the index."""
+    return [event_type for (event_type,) in connection.execute(TYPES) if event_type is not None]
+
+
 def event(connection: sqlite3.Connection, event_id: str) -> StoredEvent | None:
     """One event."""
     row = connection.execute(f"SELECT {_EVENT_COLUMNS} FROM event WHERE id = ?", (event_id,)).fetchone()
     return StoredEvent(*row) if row else None
 
 
-def events(connection: sqlite3.Connection, wanted: Mapping[str, Any], limit: int) -> list[StoredEvent]:
+def events(connection: sqlite3.Connection, wanted: Wanted, after: int | None, limit: int) -> list[StoredEvent]:
     """Events that match, in order: the first after a sequence, or the latest."""
-    where, values = _where(wanted)
-    order = "DESC" if wanted["sequence > ?"] is None else "ASC"
+    sequences = _looking(connection, wanted, limit).events(after)
     rows = connection.execute(
-        f"SELECT {_EVENT_COLUMNS} FROM event {where} ORDER BY sequence {order} LIMIT ?", (*values, limit)
+        f"SELECT {_EVENT_COLUMNS} FROM event WHERE sequence IN (SELECT value FROM json_each(?)) ORDER BY sequence",
+        (json.dumps(sequences),),
     )
-    return sorted((StoredEvent(*row) for row in rows), key=lambda event: event.sequence)
+    return [StoredEvent(*row) for row in rows]
 
 
-def deliveries(connection: sqlite3.Connection, wanted: Mapping[str, Any], limit: int) -> list[StoredDelivery]:
-    """The latest that match, in order, with their attempts."""
-    where, values = _where(wanted)
-    rows = connection.execute(
-        f"{_DELIVERIES} {where} ORDER BY delivery.sequence DESC, delivery.id DESC LIMIT ?", (*values, limit)
-    ).fetchall()
-    return [_stored_delivery(row, connection) for row in reversed(rows)]
+def deliveries(
+    connection: sqlite3.Connection, wanted: Wanted, after: tuple[int, int] | None, limit: int
+) -> list[StoredDelivery]:
+    """Those that match, in order, with their attempts: the first after a cursor, or the latest."""
+    ids = [id_ for _, id_ in _looking(connection, wanted, limit).deliveries(after)]
+    rows = connection.execute(_DELIVERIES, (json.dumps(ids),)).fetchall()
+    return [_stored_delivery(row, connection) for row in rows]
+
+
+def _looking(connection: sqlite3.Connection, wanted: Wanted, limit: int) -> Looking:
+    return Looking(
+        lambda query, values: connection.execute(query, values).fetchall(),
+        lambda moment: last_before(connection, moment),
+        wanted,
+        limit,
+    )
 
 
 def _stored_delivery(row: sqlite3.Row, connection: sqlite3.Connection) -> StoredDelivery:
@@ -125,6 +152,11 @@ def _stored_delivery(row: sqlite3.Row, connection: sqlite3.Connection) -> Stored
         due_at=row["since"] if row["due_at"] == BLOCKED else row["due_at"],
         reason=row["reason"],
         attempts=tuple(_attempt(attempt) for attempt in attempts),
+        id=row["id"],
+        stored_at=row["stored_at"],
+        user_id=row["user_id"],
+        held_until=row["held_until"],
+        behind=row["behind"],
     )
 
 
@@ -143,9 +175,3 @@ def _size(file: Path) -> int:
         return file.stat().st_size
     except FileNotFoundError:  # the last one to close takes the WAL away
         return 0
-
-
-def _where(conditions: Mapping[str, Any]) -> tuple[str, list[Any]]:
-    """A WHERE clause of the conditions that have a value, and those values."""
-    given = {condition: value for condition, value in conditions.items() if value is not None}
-    return ("WHERE " + " AND ".join(given) if given else ""), list(given.values())

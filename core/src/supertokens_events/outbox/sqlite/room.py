@@ -13,7 +13,16 @@ from supertokens_events.ledger import Reason
 from supertokens_events.outbox.contract import Erased, Pruned, Retention
 from supertokens_events.outbox.sqlite.file import COUNT
 
-__all__ = ["drop_oldest_done", "erase_deleted", "erase_events", "events_that_name", "prunable", "prune", "size"]
+__all__ = [
+    "drop_oldest_done",
+    "erase_deleted",
+    "erase_events",
+    "events_that_name",
+    "last_before",
+    "prunable",
+    "prune",
+    "size",
+]
 
 _Ids = Sequence[tuple[int]]
 
@@ -103,7 +112,7 @@ def prunable(connection: sqlite3.Connection, retention: Retention, now: float) -
 def _prune_attempts(connection: sqlite3.Connection, age: float | None, limit: int, now: float) -> int:
     if age is None:
         return 0
-    rows = connection.execute(_OLD_ATTEMPTS, (_last_before(connection, now - age), now - age, limit)).fetchall()
+    rows = connection.execute(_OLD_ATTEMPTS, (last_before(connection, now - age), now - age, limit)).fetchall()
     connection.executemany("DELETE FROM attempt WHERE delivery = ? AND number = ?", map(tuple, rows))
     return len(rows)
 
@@ -117,7 +126,7 @@ def _prune_deliveries(
     limit, attempt_limit = limits
     before = now - age
     query = _OLD_DELIVERIES.format(states=states)
-    rows = connection.execute(query, (_last_before(connection, before), before, limit)).fetchall()
+    rows = connection.execute(query, (last_before(connection, before), before, limit)).fetchall()
     gone, attempts = [], 0
     for row in rows:
         tries = connection.execute(
@@ -138,7 +147,7 @@ def _prune_deliveries(
 def _prune_events(connection: sqlite3.Connection, age: float | None, limit: int, now: float) -> int:
     if age is None:
         return 0
-    rows = connection.execute(_OLD_EVENTS, (_last_before(connection, now - age), now - age, limit)).fetchall()
+    rows = connection.execute(_OLD_EVENTS, (last_before(connection, now - age), now - age, limit)).fetchall()
     connection.executemany("DELETE FROM event WHERE sequence = ?", map(tuple, rows))
     return len(rows)
 
@@ -153,7 +162,7 @@ def _prune_ledger(connection: sqlite3.Connection, age: float | None, limit: int,
     return len(rows)
 
 
-def _last_before(connection: sqlite3.Connection, moment: float) -> int:
+def last_before(connection: sqlite3.Connection, moment: float) -> int:
     """The last sequence that was stored by then, without an index: later events have later times. Where a clock was set back,
     rows near that place go a little later than they might.
     """
