@@ -31,6 +31,7 @@ from supertokens_events.outbox.contract import (
     SinkStatus,
     StoredDelivery,
     StoredEvent,
+    StoredSink,
 )
 from supertokens_events.outbox.looking import Wanted
 from supertokens_events.outbox.replaying import HELD, Replayed, Run, Selection, Verdict
@@ -64,6 +65,7 @@ __all__ = [
     "SqliteOutbox",
     "StoredDelivery",
     "StoredEvent",
+    "StoredSink",
     "Verdict",
     "Wanted",
     "open_outbox",
