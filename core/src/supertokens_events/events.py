@@ -7,7 +7,6 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
@@ -28,8 +27,8 @@ from supertokens_events.ledger import Ledger, Reason
 from supertokens_events.log import describe_exception, get_logger
 from supertokens_events.outbox import Outbox, Retention, open_outbox
 from supertokens_events.plugins import Plugins, load_plugins
-from supertokens_events.reload import Reloader
 from supertokens_events.sink import Sink
+from supertokens_events.stored.following import Following
 
 if TYPE_CHECKING:
     from supertokens_python.plugins import SuperTokensPlugin
@@ -47,15 +46,16 @@ class Events:
     """The line, put together from a configuration: capture and ``emit`` at one end, the dispatcher at the other.
 
     Making one touches neither the network nor the outbox; both begin with the first event. ``thread=False``: it starts no
-    dispatcher by itself, whatever the settings say.
+    dispatcher by itself, whatever the settings say. ``follow=False``: it goes by these settings alone, and not by sinks that are
+    stored in the outbox.
     """
 
-    def __init__(self, settings: Settings, plugins: Plugins, *, thread: bool = True) -> None:
+    def __init__(self, settings: Settings, plugins: Plugins, *, thread: bool = True, follow: bool = True) -> None:
         self.settings = settings
         self.plugins = plugins
         self.ledger = Ledger()
         self.outbox = _outbox(settings)
-        self._reloader = Reloader(settings, plugins, self._apply)
+        self._following = Following(settings, plugins, self.outbox, self.ledger, self._apply, stored=follow)
         self._thread = self._dispatcher_thread() if thread and settings.dispatcher.run == "thread" else None
         self._stopping = False
         plan = _plan(settings, plugins)
@@ -70,7 +70,7 @@ class Events:
             context_fields=settings.capture.context,
             ledger=self.ledger,
             stored=self._stored,
-            configuration=self._reloader,
+            configuration=self._following,
         )
 
     @classmethod
@@ -209,9 +209,21 @@ class Events:
         It is about this process. Raises ``ConfigurationError`` with every problem found, or when the configuration is a file:
         that is to be changed itself, and every process that reads it follows. Then nothing has changed.
         """
-        if self.settings.path is not None:
+        if self.configured.path is not None:
             raise ConfigurationError(f"{self.settings.file}: the sinks come from this file; change them there")
-        self._apply(with_sinks(self.settings, sinks, self.plugins))
+        new = with_sinks(self.configured, sinks, self.plugins)
+        self._following.configure(new)
+
+    @property
+    def configured(self) -> Settings:
+        """The settings without the sinks that are stored in the outbox."""
+        return self._following.configured
+
+    def follow(self, *, now: bool = False) -> None:
+        """Look whether the configuration's file or the stored sinks have changed, when it is time to or ``now``. Storing and
+        delivering do it by themselves. Never raises; may wait for the outbox.
+        """
+        self._following.look(now=now)
 
     def dispatcher(self) -> Dispatcher:
         """A dispatcher over every sink that can deliver, for one event loop. It follows the configuration's file."""
@@ -219,7 +231,7 @@ class Events:
         from supertokens_events.dispatch.keeper import Keeping
         from supertokens_events.dispatch.notices import Notices
 
-        supply = _Supply(self._reloader, lambda: self.settings, self._build)
+        supply = _Supply(self.follow, lambda: self.settings, self._build)
         return Dispatcher(
             supply.sinks() or (),
             self.outbox,
@@ -233,14 +245,8 @@ class Events:
 
     def _apply(self, new: Settings) -> None:
         """Do by ``new`` from now on; the dispatcher asks for its sinks by itself."""
-        outbox, dispatcher = self.settings.outbox, self.settings.dispatcher
-        if new.outbox != outbox:
-            log.warning("[outbox] has changed; that needs a restart.", file=new.file)
-        if (new.dispatcher.run, new.dispatcher.poll_interval) != (dispatcher.run, dispatcher.poll_interval):
-            log.warning("[dispatcher] has changed; that needs a restart.", file=new.file)
-        self.settings = replace(new, outbox=outbox, dispatcher=dispatcher)
+        self.settings = new
         self.emitter.replace(_plan(new, self.plugins))
-        log.info("The configuration has changed and is applied.", file=new.file, sinks=list(new.sinks))
 
     def _build(self, config: SinkConfig) -> Sink[Any] | None:
         """The sink of a configuration; ``None``, counted and logged, when it cannot be made."""
@@ -268,11 +274,11 @@ class _Supply:
 
     def __init__(
         self,
-        reloader: Reloader,
+        follow: Callable[[], None],
         settings: Callable[[], Settings],
         build: Callable[[SinkConfig], Sink[Any] | None],
     ) -> None:
-        self._reloader = reloader
+        self._follow = follow
         self._settings = settings
         self._build = build
         self._seen: Settings | None = None
@@ -280,7 +286,7 @@ class _Supply:
 
     def look(self) -> None:
         """Look for a change."""
-        self._reloader.look()
+        self._follow()
 
     def sinks(self) -> Sequence[Sink[Any]] | None:
         """All that are turned on and can be made; ``None`` when nothing has changed since the last time."""

@@ -57,7 +57,11 @@ class TestStoredSinks:
         changed = outbox.store_sink("crm", "webhook", {"events": ["user.*"]}, enabled=False, revision=made.revision)
 
         assert changed.revision > made.revision
-        assert (changed.settings, changed.enabled, changed.created_at) == ({"events": ["user.*"]}, False, made.created_at)
+        assert (changed.settings, changed.enabled, changed.created_at) == (
+            {"events": ["user.*"]},
+            False,
+            made.created_at,
+        )
         assert outbox.stored_sinks() == [changed]
 
     def test_an_old_revision(self, outbox):

@@ -10,8 +10,8 @@ from typing import Any
 from pydantic_core import to_jsonable_python
 
 from supertokens_events.catalog import Catalog
-from supertokens_events.cli.output import without_secrets
 from supertokens_events.config import Settings, SinkConfig
+from supertokens_events.urls import without_secrets
 
 __all__ = ["outbox_facts", "sink_facts"]
 

@@ -484,8 +484,8 @@ class Outbox(ABC):
     def store_sink(
         self, name: str, type_name: str, settings: Mapping[str, Any], *, enabled: bool, revision: int | None = None
     ) -> StoredSink | None:
-        """Store a sink that is new, or with ``revision`` change the one that has it. ``None``, and nothing has changed, when there
-        is one of this name already, or none with this revision.
+        """Store a sink that is new, or with ``revision`` change the one that has it. ``None``, and nothing has changed, when
+        there is one of this name already, or none with this revision.
         """
 
     @abstractmethod

@@ -38,7 +38,7 @@ def revision(connection: Connection) -> int:
 
 def stored(connection: Connection) -> list[StoredSink]:
     """All of them, by name."""
-    rows = connection.execute(f"SELECT {_COLUMNS} FROM sink ORDER BY name COLLATE \"C\"".encode()).fetchall()
+    rows = connection.execute(f'SELECT {_COLUMNS} FROM sink ORDER BY name COLLATE "C"'.encode()).fetchall()
     return [_sink(*row) for row in rows]
 
 
@@ -48,7 +48,7 @@ def store(connection: Connection, sink: Mapping[str, Any]) -> StoredSink | None:
     with connection.transaction():
         values = {**sink, "settings": json.dumps(sink["settings"]), "next": _next(connection)}
         row = connection.execute(query.encode(), values).fetchone()
-    return row and _sink(*row)
+    return None if row is None else _sink(*row)
 
 
 def remove(connection: Connection, name: str, revision: int) -> bool:

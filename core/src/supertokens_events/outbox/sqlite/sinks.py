@@ -44,7 +44,7 @@ def store(connection: sqlite3.Connection, sink: Mapping[str, Any], now: float) -
     row = connection.execute(_INSERT if sink["revision"] is None else _UPDATE, values).fetchone()
     if row is not None:
         _count(connection)
-    return row and _sink(row)
+    return None if row is None else _sink(row)
 
 
 def remove(connection: sqlite3.Connection, name: str, revision: int) -> bool:
