@@ -66,10 +66,13 @@ class Following:
     def look(self, *, now: bool = False) -> None:
         """Look, when it is time to or ``now``, and apply what has changed. Never raises; quick while nothing has."""
         self._notice_fork()
+        if self._looks_at_stored and (now or time.monotonic() >= self._next_look):
+            self._try_to_look(wait=now)
         self.reloader.look()
-        if not self._looks_at_stored or (time.monotonic() < self._next_look and not now):
-            return
-        if self._looking.acquire(blocking=now):
+
+    def _try_to_look(self, *, wait: bool) -> None:
+        """Unless another thread does, and nobody waits for it."""
+        if self._looking.acquire(blocking=wait):
             try:
                 self._next_look = time.monotonic() + _EVERY
                 self._look_at_stored()
