@@ -20,6 +20,7 @@ from supertokens_events.cli.line import dispatch, send
 from supertokens_events.cli.look import deliveries, events, status
 from supertokens_events.cli.project import Project
 from supertokens_events.cli.replaying import dead, replay
+from supertokens_events.cli.serving import serve
 
 __all__ = ["cli", "main"]
 
@@ -55,6 +56,7 @@ for command in (
     dead,
     replay,
     enable,
+    serve,
     prune,
     erase,
 ):
