@@ -60,6 +60,13 @@ class Project:
         finally:
             events.stop()
 
+    @cached_property
+    def settings_with_stored(self) -> Settings:
+        """The configuration with the sinks that are stored in the outbox."""
+        with self.events() as events:
+            events.follow(now=True)
+            return events.settings
+
     @contextmanager
     def outbox(self) -> Iterator[Outbox]:
         """The outbox, to look into."""
