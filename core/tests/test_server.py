@@ -354,6 +354,59 @@ class TestLooking:
         assert found["user.created"]["data"]["type"] == "object"
 
 
+class TestReplay:
+    @pytest.fixture
+    def dead(self, api, events):
+        """Three dead letters of one sink; returns their events."""
+        api.post("/v1/sinks", json=CRM)
+        Box.answers += [Rejected("400 Bad")] * 3
+        made = [events.emit_sync(name) for name in ("app.one", "app.two", "other.one")]
+        deliver(events)
+        return made
+
+    def test_one(self, api, events, dead):
+        """One event is due again, and only that; the record says who did it."""
+        answer = api.post("/v1/replay", json={"events": [dead[0].id, "evt_1"], "sink": "crm", "by": "ada"}).json()
+
+        assert (answer["due"], answer["unknown"], answer["dry_run"]) == (1, ["evt_1"], False)
+        deliver(events)
+        found = api.get(f"/v1/deliveries?event={dead[0].id}").json()["deliveries"][0]
+        assert found["state"] == "done"
+        assert [attempt["outcome"] for attempt in found["attempts"]] == ["rejected", "replayed", "delivered"]
+        assert "ada" in json.dumps(found["attempts"][1])
+
+    def test_a_range(self, api, dead):
+        """A range by sink, state, types and time is counted first without a change, then due."""
+        wish = {"sink": "crm", "types": ["app.*"], "since": "2026-01-01T00:00:00Z"}
+
+        assert api.post("/v1/replay", json={**wish, "dry_run": True}).json()["due"] == 2
+        assert len(api.get("/v1/deliveries?state=dead").json()["deliveries"]) == 3
+        assert api.post("/v1/replay", json=wish).json()["due"] == 2
+        assert [one["event_type"] for one in api.get("/v1/deliveries?state=dead").json()["deliveries"]] == ["other.one"]
+
+    @pytest.mark.parametrize(
+        ("wish", "said"),
+        [
+            ({}, "say what to replay"),
+            ({"sink": "crn"}, "there is no sink 'crn', did you mean 'crm'"),
+            ({"sink": "crm", "state": "pending"}, "body.state"),
+            ({"sink": "crm", "state": "done"}, "that is everything that 'crm' has ever got"),
+            ({"sink": "crm", "types": ["A b"]}, "'A b' is not"),
+            ({"sink": "crm", "by": ""}, "say who replays"),
+            ({"sink": "crm", "since": "2026-02-01", "until": "2026-01-01"}, "the range of times is empty"),
+        ],
+    )
+    def test_refused(self, api, dead, wish, said):
+        """What would do nothing, or not what was meant, is refused with what to do instead."""
+        assert said in problem(api.post("/v1/replay", json=wish), 422)[0]
+
+    def test_to_a_sink_that_is_off(self, api, dead):
+        """Nothing is made due for a sink that is turned off."""
+        api.post("/v1/sinks/crm/disable")
+
+        assert "turned off" in problem(api.post("/v1/replay", json={"sink": "crm"}), 422)[0]
+
+
 class TestBadRequests:
     @pytest.mark.parametrize(
         ("method", "path", "options", "status", "said"),
@@ -411,12 +464,15 @@ class TestBadRequests:
             ("GET", "/v1/deliveries?state=lost", {}, 422, "request: query.state: "),
             (
                 "GET",
-                "/v1/deliveries?cursor=x",
+                "/v1/deliveries?after=x",
                 {},
                 422,
-                "request: query.cursor: expected the 'next' of an earlier answer",
+                "request: query.after: expected the 'next' of an earlier answer",
             ),
             ("GET", "/v1/deliveries?since=yesterday", {}, 422, "request: query.since: "),
+            ("GET", "/v1/deliveries?sink=%00", {}, 422, "request: query.sink: holds a NUL"),
+            ("GET", "/v1/events/%00", {}, 404, "request: path: holds a NUL"),
+            ("POST", "/v1/replay", {"json": {"events": ["\0"]}}, 422, "request: body: holds a NUL"),
             ("GET", "/v1/nothing", {}, 404, "there is nothing at /v1/nothing"),
             ("PUT", "/v1/sinks", {}, 405, "PUT is not for /v1/sinks"),
         ],

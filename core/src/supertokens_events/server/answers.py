@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any, Literal
 
 from pydantic import BaseModel, JsonValue
 
 from supertokens_events.outbox import Breaker, Disabled, LedgerCount, SinkStatus, StoredDelivery, StoredEvent
+from supertokens_events.server.times import moment
 from supertokens_events.stored.sinks import Made, SinkView
 
 __all__ = [
@@ -27,13 +28,7 @@ __all__ = [
     "SinkTypeList",
     "StatusFacts",
     "TestSent",
-    "moment",
 ]
-
-
-def moment(seconds: float) -> datetime:
-    """Seconds since the epoch as a time."""
-    return datetime.fromtimestamp(seconds, UTC)
 
 
 def _maybe(seconds: float | None) -> datetime | None:

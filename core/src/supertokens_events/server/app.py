@@ -15,8 +15,8 @@ from starlette.routing import Route
 
 from supertokens_events.config import ConfigurationError
 from supertokens_events.events import Events
-from supertokens_events.server import looking, sinks
-from supertokens_events.server.asking import read_body, read_query
+from supertokens_events.server import looking, replaying, sinks
+from supertokens_events.server.asking import read_body, read_path, read_query
 from supertokens_events.server.keys import KeyGate
 from supertokens_events.server.openapi import openapi_document
 from supertokens_events.server.operations import Api, Call, Operation
@@ -24,7 +24,7 @@ from supertokens_events.server.problems import answer_to, problem_answer
 
 __all__ = ["OPERATIONS", "asgi_app"]
 
-OPERATIONS: tuple[Operation, ...] = (*sinks.OPERATIONS, *looking.OPERATIONS)
+OPERATIONS: tuple[Operation, ...] = (*sinks.OPERATIONS, *looking.OPERATIONS, *replaying.OPERATIONS)
 
 _THREADS = 8  # requests that may wait for the outbox at once; the app's own threads stay the app's
 _NEVER_KEPT = {"cache-control": "no-store"}
@@ -69,9 +69,10 @@ def _endpoint(api: Api, operation: Operation, threads: anyio.CapacityLimiter) ->
 
 
 async def _call(api: Api, operation: Operation, request: Request) -> Call:
+    path = read_path(request)
     query = None if operation.query is None else read_query(request, operation.query, api.plugins)
     body = None if operation.body is None else await read_body(request, operation.body, api.plugins)
-    return Call(request.path_params, query, body)
+    return Call(path, query, body)
 
 
 def _run(api: Api, operation: Operation, call: Call) -> str:

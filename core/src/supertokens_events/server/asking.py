@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -14,9 +14,11 @@ from supertokens_events.config import Reader
 from supertokens_events.plugins import Plugins
 from supertokens_events.server.problems import Refused
 
-__all__ = ["LARGEST_BODY", "Asked", "read_body", "read_query"]
+__all__ = ["LARGEST_BODY", "Asked", "read_body", "read_path", "read_query"]
 
 LARGEST_BODY = 256 * 1024  # bytes
+
+_NUL = "holds a NUL, which no store can keep"
 
 AskedT = TypeVar("AskedT", bound=BaseModel)
 
@@ -27,12 +29,21 @@ class Asked(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
 
 
+def read_path(request: Request) -> Mapping[str, str]:
+    """The names in the path. Raises :class:`Refused`."""
+    if any("\0" in value for value in request.path_params.values()):
+        raise Refused(404, f"request: path: {_NUL}")
+    return request.path_params
+
+
 def read_query(request: Request, model: type[AskedT], plugins: Plugins) -> AskedT:
     """The query as a ``model``. Raises :class:`Refused`."""
     given: dict[str, str] = {}
     for name, value in request.query_params.multi_items():
         if name in given:
             raise Refused(422, f"request: query.{name}: is given twice")
+        if "\0" in value:
+            raise Refused(422, f"request: query.{name}: {_NUL}")
         given[name] = value
     return _checked(model, given, "query", plugins)
 
@@ -43,6 +54,8 @@ async def read_body(request: Request, model: type[AskedT], plugins: Plugins) -> 
     kind = request.headers.get("content-type", "application/json").partition(";")[0].strip().lower()
     if body and kind != "application/json":
         raise Refused(415, f"request: body: expected 'application/json', got {kind!r}")
+    if b"\\u0000" in body:  # the only way to write it in JSON
+        raise Refused(422, f"request: body: {_NUL}")
     try:
         document = from_json(body or b"{}", allow_inf_nan=False)
     except ValueError as error:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Annotated, Literal
 
 from pydantic import Field
@@ -28,6 +28,7 @@ from supertokens_events.server.answers import (
 from supertokens_events.server.asking import Asked
 from supertokens_events.server.operations import Api, Call, Operation
 from supertokens_events.server.problems import Refused
+from supertokens_events.server.times import seconds_of
 
 __all__ = ["OPERATIONS"]
 
@@ -77,8 +78,8 @@ def _events(api: Api, call: Call) -> EventList:
         user_id=query.user_id,
         tenant_id=query.tenant_id,
         correlation_id=query.correlation_id,
-        since=_seconds(query.since),
-        until=_seconds(query.until),
+        since=seconds_of(query.since),
+        until=seconds_of(query.until),
     )
     found = api.outbox.events(wanted=wanted, after=query.after, limit=query.limit)
     return EventList(
@@ -99,8 +100,8 @@ def _deliveries(api: Api, call: Call) -> DeliveryList:
         types=_types(api, query.type),
         user_id=query.user_id,
         tenant_id=query.tenant_id,
-        since=_seconds(query.since),
-        until=_seconds(query.until),
+        since=seconds_of(query.since),
+        until=seconds_of(query.until),
         event_id=query.event,
         sink=query.sink,
         state=None if query.state is None else DeliveryState(query.state),
@@ -118,13 +119,6 @@ def _types(api: Api, pattern: str | None) -> Sequence[str] | None:
         return None if pattern is None else stored_types(api.outbox, [pattern])
     except ValueError as error:
         raise Refused(422, f"request: query.type: {error}") from None
-
-
-def _seconds(moment: datetime | None) -> float | None:
-    """In UTC unless it says otherwise."""
-    if moment is None:
-        return None
-    return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
 
 
 def _cursor(place: tuple[int, int]) -> str:

@@ -188,7 +188,7 @@ class Sinks:
         config = settings.sinks.get(name) or self._usable(name, document_of(self._stored(name)))
         if not config.enabled:
             raise SinkConflict(f"the sink {name!r} is turned off; turn it on first")
-        if any(one.disabled for one in self._outbox.status() if one.sink == name):
+        if name in self._outbox.disabled():
             raise SinkConflict(f"the sink {name!r} is disabled: its place wanted no more events; enable it first")
         entry = trial_entry(config, self._plugins.catalog, event_type, settings.app.source)
         (sequence,) = self._outbox.append([entry])
