@@ -6,7 +6,7 @@ import time
 
 import anyio
 import pytest
-from pydantic import Field, SecretStr
+from pydantic import Field, SecretStr, field_validator
 
 from supertokens_events import Events, hookimpl
 from supertokens_events.config import ConfigurationError
@@ -52,6 +52,23 @@ class Box(Sink):
         return [Delivered()] * len(deliveries)
 
 
+class Blunt(Sink):
+    """Repeats what it is told."""
+
+    type = "blunt"
+
+    class Settings(SinkSettings):
+        token: SecretStr
+
+        @field_validator("token")
+        @classmethod
+        def _token(cls, value):
+            raise ValueError(f"{value.get_secret_value()} will not do")
+
+    async def deliver(self, deliveries):
+        return [Delivered()] * len(deliveries)
+
+
 class Plain(Sink):
     """Makes no secrets."""
 
@@ -64,7 +81,7 @@ class Plain(Sink):
 class Post:
     @hookimpl
     def register_sink_types(self):
-        return [Box, Plain]
+        return [Blunt, Box, Plain]
 
 
 @pytest.fixture(autouse=True)
@@ -167,6 +184,17 @@ class TestCreate:
         assert problem in found
         assert "canary" not in found
         assert sinks.all() == []
+
+    def test_a_type_that_repeats_a_secret(self, sinks):
+        """What a sink type says of a secret is told without it."""
+        assert problems(sinks.create, "crm", "blunt", TABLE) == ["request: sinks.crm.token: *** will not do"]
+
+    def test_null(self, sinks):
+        """A key that is null is not there."""
+        made = sinks.create("crm", "box", {"events": ["*"], "token": None, "tag": None})
+
+        assert made.secrets
+        assert "tag" not in made.sink.settings
 
     def test_a_name_is_taken(self, make_events):
         """By a stored sink, or by one of the configuration: an error that says by which."""

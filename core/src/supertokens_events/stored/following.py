@@ -54,6 +54,7 @@ class Following:
         self._stored: Sequence[StoredSink] = []
         self._files: Mapping[Path, Stamp] = {}
         self._told: Sequence[str] = ()
+        self._gone: set[str] = set()
         self._next_look = 0.0
         self._pid = os.getpid()
         self._looking, self._applying = threading.Lock(), threading.Lock()
@@ -101,6 +102,7 @@ class Following:
             self._pid = os.getpid()
 
     def _look_at_stored(self) -> None:
+        self._skip_for_those_gone()
         revision = self._outbox.sinks_revision()
         if revision == self._revision and all(stamp(path) == known for path, known in self._files.items()):
             return
@@ -111,9 +113,17 @@ class Following:
             if stored or before:
                 self._put_together()
         if stored != before:
-            log.info("The stored sinks are others, and applied.", sinks=[sink.name for sink in stored])
-        for name in {sink.name for sink in before} - {sink.name for sink in stored} - self.configured.sinks.keys():
-            skip_all(self._outbox, name)  # what this process has stored for it since
+            log.info("The stored sinks have changed and are applied.", sinks=[sink.name for sink in stored])
+        self._gone = {sink.name for sink in before} - {sink.name for sink in stored}
+        self._skip_for_those_gone(again=True)
+
+    def _skip_for_those_gone(self, *, again: bool = False) -> None:
+        """What this process has stored for them since they were deleted; ``again``: also at the next look, for what another
+        thread is just storing.
+        """
+        for name in self._gone - self.configured.sinks.keys():
+            skip_all(self._outbox, name)
+        self._gone = self._gone if again else set()
 
     def _put_together(self) -> None:
         found = {

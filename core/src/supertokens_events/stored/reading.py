@@ -10,6 +10,7 @@ from typing import Any
 from supertokens_events.config import Reader, Settings, SinkConfig, Stamp
 from supertokens_events.outbox import StoredSink
 from supertokens_events.plugins import Plugins
+from supertokens_events.stored.secrets import plain_secrets
 from supertokens_events.stored.vault import Vault
 
 __all__ = ["ReadSink", "document_of", "read_sink"]
@@ -31,6 +32,8 @@ def read_sink(
 ) -> ReadSink:
     """``document`` is the whole table, with ``type`` and ``enabled``; ``source`` is where it comes from, in errors."""
     reader = Reader(source, settings.folder, plugins, {}, Vault(settings.server.encryption_key).open)
+    for _, secret in plain_secrets(plugins.sink_types.get(document["type"]), None, document):
+        reader.referenced(secret)  # what a sink type says of it must not repeat it
     config = reader.sink(name, document, settings.dispatcher)
     return ReadSink(config, tuple(reader.problems), reader.files)
 

@@ -100,6 +100,7 @@ class Sinks:
         Raises ``ConfigurationError`` with every problem of the table, :class:`SinkConflict` when the name is taken.
         """
         self._must_be_free(name)
+        table = {key: value for key, value in table.items() if value is not None}
         _check_words(name, table)
         sink_type = self._plugins.sink_types.get(type_name)
         made = None if sink_type is None else sink_type.renewed(table, None, None)
