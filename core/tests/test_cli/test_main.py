@@ -22,6 +22,7 @@ COMMANDS = [
     "events",
     "deliveries",
     "enable",
+    "serve",
     "prune",
     "erase",
 ]
