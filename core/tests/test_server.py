@@ -495,7 +495,7 @@ class TestBadRequests:
         assert "larger than" in problem(api.post("/v1/sinks", content=endless()), 413)[0]
 
     @given(document=DOCUMENTS)
-    @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=40)
+    @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=25)
     def test_garbage(self, api, document):
         """Whatever JSON comes as a sink, its settings or a change of it: 4xx with sentences, or it is taken. Never 500."""
         api.post("/v1/sinks", json=CRM)
