@@ -8,7 +8,6 @@ import os
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
 from datetime import datetime
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -30,9 +29,9 @@ from supertokens_events.ledger import Ledger, Reason
 from supertokens_events.log import describe_exception, get_logger
 from supertokens_events.outbox import Outbox, Retention, open_outbox
 from supertokens_events.plugins import Plugins, load_plugins
-from supertokens_events.reload import Reloader
 from supertokens_events.retry import RetryPolicy
 from supertokens_events.sink import Sink
+from supertokens_events.stored.following import Following
 from supertokens_events.subscription import Patterns, Subscription
 
 if TYPE_CHECKING:
@@ -56,15 +55,16 @@ class Events:
     """The line, put together from a configuration: capture and ``emit`` at one end, the dispatcher at the other.
 
     Making one touches neither the network nor the outbox; both begin with the first event. ``thread=False``: it starts no
-    dispatcher by itself, whatever the settings say.
+    dispatcher by itself, whatever the settings say. ``follow=False``: it goes by these settings alone, and not by sinks that are
+    stored in the outbox.
     """
 
-    def __init__(self, settings: Settings, plugins: Plugins, *, thread: bool = True) -> None:
+    def __init__(self, settings: Settings, plugins: Plugins, *, thread: bool = True, follow: bool = True) -> None:
         self.settings = settings
         self.plugins = plugins
         self.ledger = Ledger()
         self.outbox = _outbox(settings)
-        self._reloader = Reloader(settings, plugins, self._apply)
+        self._following = Following(settings, plugins, self.outbox, self.ledger, self._apply, stored=follow)
         self._handlers: Handlers | None = None
         self._before_response: BeforeResponse | None = None
         self._may_dispatch = thread
@@ -82,7 +82,7 @@ class Events:
             context_fields=settings.capture.context,
             ledger=self.ledger,
             stored=self._stored,
-            configuration=self._reloader,
+            configuration=self._following,
         )
 
     @classmethod
@@ -298,18 +298,20 @@ class Events:
         """Until this ends, store in ``outbox`` and nowhere else, and start no dispatcher: for tests, which
         :func:`supertokens_events.testing.capture_events` writes shorter.
 
-        What was emitted before is stored where it was to be first. ``outbox`` stays open; it is the caller's.
+        What was emitted before is stored where it was to be first. ``outbox`` stays open; it is the caller's. Stored sinks are
+        those that were known before.
         """
         before = self.outbox, self._thread
         if self._thread is not None:
             self._thread.stop()
         self._thread = None
-        self._store_in(outbox)
-        try:
-            yield
-        finally:
-            self._store_in(before[0])
-            self._thread = before[1]
+        with self._following.paused():
+            self._store_in(outbox)
+            try:
+                yield
+            finally:
+                self._store_in(before[0])
+                self._thread = before[1]
 
     def _store_in(self, outbox: Outbox) -> None:
         self.emitter.store_in(outbox)
@@ -325,9 +327,21 @@ class Events:
         It is about this process. Raises ``ConfigurationError`` with every problem found, or when the configuration is a file:
         that is to be changed itself, and every process that reads it follows. Then nothing has changed.
         """
-        if self.settings.path is not None:
+        if self.configured.path is not None:
             raise ConfigurationError(f"{self.settings.file}: the sinks come from this file; change them there")
-        self._apply(with_sinks(self.settings, sinks, self.plugins))
+        new = with_sinks(self.configured, sinks, self.plugins)
+        self._following.configure(new)
+
+    @property
+    def configured(self) -> Settings:
+        """The settings without the sinks that are stored in the outbox."""
+        return self._following.configured
+
+    def follow(self, *, now: bool = False) -> None:
+        """Look whether the configuration's file or the stored sinks have changed, when it is time to or ``now``. Storing and
+        delivering do it by themselves. Never raises; may wait for the outbox.
+        """
+        self._following.look(now=now)
 
     def dispatcher(self, *, handlers_alone: bool = False) -> Dispatcher:
         """A dispatcher over every sink that can deliver, and over the app's handlers, for one event loop. It follows the
@@ -338,7 +352,7 @@ class Events:
         from supertokens_events.dispatch.notices import Notices
 
         supply = _Supply(
-            self._reloader,
+            self.follow,
             (lambda: _NONE) if handlers_alone else (lambda: self.settings.sinks),
             self._build,
             lambda: self._handlers.sinks() if self._handlers else (),
@@ -356,14 +370,8 @@ class Events:
 
     def _apply(self, new: Settings) -> None:
         """Do by ``new`` from now on; the dispatcher asks for its sinks by itself."""
-        outbox, dispatcher = self.settings.outbox, self.settings.dispatcher
-        if new.outbox != outbox:
-            log.warning("[outbox] has changed; that needs a restart.", file=new.file)
-        if (new.dispatcher.run, new.dispatcher.poll_interval) != (dispatcher.run, dispatcher.poll_interval):
-            log.warning("[dispatcher] has changed; that needs a restart.", file=new.file)
-        self.settings = replace(new, outbox=outbox, dispatcher=dispatcher)
+        self.settings = new
         self.emitter.replace(self._plan())
-        log.info("The configuration has changed and is applied.", file=new.file, sinks=list(new.sinks))
 
     def _build(self, config: SinkConfig) -> Sink[Any] | None:
         """The sink of a configuration; ``None``, counted and logged, when it cannot be made."""
@@ -402,12 +410,12 @@ class _Supply:
 
     def __init__(
         self,
-        reloader: Reloader,
+        follow: Callable[[], None],
         configured: Callable[[], Mapping[str, SinkConfig]],
         build: Callable[[SinkConfig], Sink[Any] | None],
         handlers: Callable[[], Sequence[Sink[Any]]],
     ) -> None:
-        self._reloader = reloader
+        self._follow = follow
         self._configured = configured
         self._build = build
         self._handlers = handlers
@@ -416,7 +424,7 @@ class _Supply:
 
     def look(self) -> None:
         """Look for a change."""
-        self._reloader.look()
+        self._follow()
 
     def sinks(self) -> Sequence[Sink[Any]] | None:
         """All that are turned on and can be made; ``None`` when nothing has changed since the last time."""

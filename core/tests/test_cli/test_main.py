@@ -25,6 +25,7 @@ COMMANDS = [
     "dead",
     "replay",
     "enable",
+    "serve",
     "prune",
     "erase",
     "new-sink",

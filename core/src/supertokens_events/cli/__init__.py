@@ -21,6 +21,7 @@ from supertokens_events.cli.look import deliveries, events, status
 from supertokens_events.cli.new_sink import new_sink
 from supertokens_events.cli.project import Project
 from supertokens_events.cli.replaying import dead, replay
+from supertokens_events.cli.serving import serve
 
 __all__ = ["cli", "main"]
 
@@ -44,7 +45,7 @@ def cli(context: click.Context, *, config: str | None) -> None:
 # In the order in which one needs them, which is also the order of --help.
 for command in (
     *(init, check, plugins, catalog, send, dispatch, status, events, deliveries, why, dead, replay),
-    *(enable, prune, erase, new_sink),
+    *(enable, serve, prune, erase, new_sink),
 ):
     cli.add_command(command)
 

@@ -55,6 +55,12 @@ url = "sqlite:supertokens-events.db"
 # Calls of each sink at once, where neither its table nor its type says.
 # concurrency = 10
 
+[server]
+# The management API, 'supertokens-events serve': whoever shows one of these keys may do everything in it.
+# api_keys = [{ env = "SUPERTOKENS_EVENTS_API_KEY" }]
+# What secrets of sinks that are made through it are encrypted with, such as 'openssl rand -base64 32' prints.
+# encryption_key = { env = "SUPERTOKENS_EVENTS_ENCRYPTION_KEY" }
+
 # Sinks: where events go, one table each. `events` holds types with '*' for one or more parts and '!' in front to exclude.
 # Every sink also takes: tenants = ["public"], enabled = false, retry = { schedule = ["5s", "5m", "1h"], jitter = 0.2 },
 #   where = { "data.method" = "passwordless" }, ordering = "user" (each user's events one after the other),

@@ -19,9 +19,11 @@ from supertokens_events.config.model import (
     DispatcherSettings,
     OutboxSettings,
     RetentionSettings,
+    ServerSettings,
     Settings,
     SinkConfig,
 )
+from supertokens_events.config.reader import Reader
 from supertokens_events.config.stamps import Stamp, stamp
 from supertokens_events.config.values import parse_size
 
@@ -34,7 +36,9 @@ __all__ = [
     "ConfigurationError",
     "DispatcherSettings",
     "OutboxSettings",
+    "Reader",
     "RetentionSettings",
+    "ServerSettings",
     "Settings",
     "SinkConfig",
     "Stamp",

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from supertokens_events.config.errors import ConfigurationError
-from supertokens_events.config.model import AppSettings, DispatcherSettings, OutboxSettings, Settings
+from supertokens_events.config.model import AppSettings, DispatcherSettings, OutboxSettings, ServerSettings, Settings
 from supertokens_events.config.reader import Reader
 from supertokens_events.config.stamps import stamp
 from supertokens_events.plugins import Plugins
@@ -72,7 +72,7 @@ def with_sinks(settings: Settings, tables: Mapping[str, Any], plugins: Plugins) 
 
 
 def _settings(document: Mapping[str, Any], reader: Reader) -> Settings:
-    tables = {name: document.get(name, {}) for name in ("app", "outbox", "capture", "dispatcher", "sinks")}
+    tables = {name: document.get(name, {}) for name in ("app", "outbox", "capture", "dispatcher", "server", "sinks")}
     reader.unknown_keys("", document, tables)
     dispatcher = reader.table(DispatcherSettings, "dispatcher", tables["dispatcher"]) or DispatcherSettings()
     settings = Settings(
@@ -84,6 +84,7 @@ def _settings(document: Mapping[str, Any], reader: Reader) -> Settings:
         file=reader.file,
         folder=reader.folder,
         files=reader.files,
+        server=reader.table(ServerSettings, "server", tables["server"]) or ServerSettings(),
     )
     if reader.problems:
         raise ConfigurationError(*reader.problems, files=reader.files)

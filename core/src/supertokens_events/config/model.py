@@ -11,6 +11,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr
 
 from supertokens_events.catalog import Catalog
+from supertokens_events.config.keys import ApiKey, EncryptionKey, listed
 from supertokens_events.config.stamps import Stamp
 from supertokens_events.config.values import Age, Rate, Size
 from supertokens_events.retry import Duration, RetryPolicy
@@ -25,6 +26,7 @@ __all__ = [
     "DispatcherSettings",
     "OutboxSettings",
     "RetentionSettings",
+    "ServerSettings",
     "Settings",
     "SinkConfig",
 ]
@@ -104,6 +106,15 @@ class DispatcherSettings(_Table):
     """Calls of each sink at once, where neither its table nor its type says; ``None``: 10."""
 
 
+class ServerSettings(_Table):
+    """``[server]``: the management API, and what it stores. Every process that delivers reads it too."""
+
+    api_keys: tuple[ApiKey, ...] = ()
+    """Who shows one of them may do everything that the API can; none: it does not start."""
+    encryption_key: Annotated[tuple[EncryptionKey, ...], BeforeValidator(listed)] = ()
+    """What secrets of stored sinks are encrypted with: one key, or several. The first encrypts, each of them decrypts."""
+
+
 class CommonSinkKeys(BaseModel):
     """The keys that every sink has. The rest of its table belongs to its type's ``Settings``."""
 
@@ -127,7 +138,7 @@ class SinkConfig:
     deliveries wait.
 
     ``ordered``: each user's events one after the other. ``concurrency`` (calls at once) and ``rate`` (calls a second) are
-    ``None`` where the sink type's own stay.
+    ``None`` where the sink type's own stay. ``table`` is what all this was read from, references and secrets as they stand there.
     """
 
     name: str
@@ -140,6 +151,7 @@ class SinkConfig:
     ordered: bool = False
     concurrency: int | None = None
     rate: float | None = None
+    table: Mapping[str, Any] = field(default_factory=dict, repr=False, compare=False)
 
     def build(self) -> Sink[Any] | None:
         """A new sink of this configuration, not yet open."""
@@ -178,6 +190,7 @@ class Settings:
     folder: Path
     path: Path | None = None
     files: Mapping[Path, Stamp] = field(default_factory=dict, repr=False)
+    server: ServerSettings = field(default_factory=ServerSettings)
 
     def captured(self, catalog: Catalog) -> Patterns:
         """``[capture] events`` with ``@default`` spelled out."""

@@ -111,6 +111,8 @@ class Dispatcher:
         """
         total = 0
         try:
+            if self._supply is not None:
+                await self._look(self._supply)
             while made := await self._run_due():
                 total += made
         finally:
@@ -205,15 +207,18 @@ class Dispatcher:
 
     async def _follow(self, supply: Supply) -> None:
         while True:
+            await self._look(supply)
             await anyio.sleep(_LOOK_EVERY)
-            try:
-                await self._beside(supply.look)
-                sinks = supply.sinks()
-            except Exception as error:  # a bug of ours: what runs goes on
-                log.error("The sinks could not be looked up.", error=describe_exception(error))
-                continue
-            if sinks is not None:
-                self.replace(sinks)
+
+    async def _look(self, supply: Supply) -> None:
+        try:
+            await self._beside(supply.look)
+            sinks = supply.sinks()
+        except Exception as error:  # a bug of ours: what runs goes on
+            log.error("The sinks could not be looked up.", error=describe_exception(error))
+            return
+        if sinks is not None:
+            self.replace(sinks)
 
     async def _save_times(self) -> None:
         """What plugins were told took them so long. What they are told last is stored by who stops the line."""

@@ -31,6 +31,7 @@ from supertokens_events.outbox.contract import (
     SinkStatus,
     StoredDelivery,
     StoredEvent,
+    StoredSink,
 )
 from supertokens_events.outbox.hook_times import save_hook_times
 from supertokens_events.outbox.looking import Wanted
@@ -65,6 +66,7 @@ __all__ = [
     "SqliteOutbox",
     "StoredDelivery",
     "StoredEvent",
+    "StoredSink",
     "Verdict",
     "Wanted",
     "open_outbox",

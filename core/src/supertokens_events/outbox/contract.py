@@ -47,6 +47,7 @@ __all__ = [
     "SinkStatus",
     "StoredDelivery",
     "StoredEvent",
+    "StoredSink",
 ]
 
 
@@ -303,6 +304,21 @@ class LedgerCount:
     last_at: float
 
 
+@dataclass(frozen=True, slots=True)
+class StoredSink:
+    """A sink that was made through the API. ``settings`` is its table without ``type`` and ``enabled``, as JSON can hold it; no
+    secret in it is readable. ``revision`` is that of its last change; times are seconds since the epoch.
+    """
+
+    name: str
+    type: str
+    settings: Mapping[str, Any] = field(repr=False)
+    enabled: bool
+    revision: int
+    created_at: float
+    updated_at: float
+
+
 class Outbox(ABC):
     """Where events and deliveries are stored. Every method may raise :class:`OutboxError`."""
 
@@ -460,6 +476,36 @@ class Outbox(ABC):
     @abstractmethod
     def end_replay(self, run: Run) -> None:
         """It is finished, or not to be gone on with."""
+
+    # Sinks made through the API ------------------------------------------------------------------------------------
+
+    @abstractmethod
+    def sinks_revision(self) -> int:
+        """The revision of the last change of any stored sink: another number after each change, and in another store. Cheap:
+        every process asks for it every second.
+        """
+
+    @abstractmethod
+    def stored_sinks(self) -> list[StoredSink]:
+        """All of them, by name."""
+
+    @abstractmethod
+    def store_sink(
+        self, name: str, type_name: str, settings: Mapping[str, Any], *, enabled: bool, revision: int | None = None
+    ) -> StoredSink | None:
+        """Store a sink that is new, or with ``revision`` change the one that has it. ``None``, and nothing has changed, when
+        there is one of this name already, or none with this revision.
+        """
+
+    @abstractmethod
+    def remove_sink(self, name: str, revision: int) -> bool:
+        """Remove the sink that has this revision, its breaker, and whatever had disabled it. ``False``: there is none."""
+
+    @abstractmethod
+    def skip(self, sink: str, reason: str, limit: int = 2000) -> int:
+        """Make up to ``limit`` pending deliveries to ``sink`` skipped ones, held or not, unless a stored sink has that name.
+        Returns how many; call it until that is zero.
+        """
 
     # The ledger ----------------------------------------------------------------------------------------------------
 

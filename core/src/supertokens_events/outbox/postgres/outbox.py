@@ -32,6 +32,7 @@ from supertokens_events.outbox.contract import (
     SinkStatus,
     StoredDelivery,
     StoredEvent,
+    StoredSink,
 )
 from supertokens_events.outbox.looking import Wanted
 from supertokens_events.outbox.postgres import (
@@ -43,6 +44,7 @@ from supertokens_events.outbox.postgres import (
     reading,
     replaying,
     settle,
+    sinks,
     upkeep,
 )
 from supertokens_events.outbox.postgres.connections import Address, Connection, Connections
@@ -258,6 +260,26 @@ class PostgresOutbox(Outbox):
 
     def end_replay(self, run: Run) -> None:
         self._run(lambda connection: replaying.end(connection, run))
+
+    # Sinks made through the API ------------------------------------------------------------------------------------
+
+    def sinks_revision(self) -> int:
+        return self._run(sinks.revision)
+
+    def stored_sinks(self) -> list[StoredSink]:
+        return self._run(sinks.stored)
+
+    def store_sink(
+        self, name: str, type_name: str, settings: Mapping[str, Any], *, enabled: bool, revision: int | None = None
+    ) -> StoredSink | None:
+        sink = {"name": name, "type": type_name, "settings": settings, "enabled": enabled, "revision": revision}
+        return self._run(lambda connection: sinks.store(connection, sink))
+
+    def remove_sink(self, name: str, revision: int) -> bool:
+        return self._run(lambda connection: sinks.remove(connection, name, revision))
+
+    def skip(self, sink: str, reason: str, limit: int = 2000) -> int:
+        return self._run(lambda connection: sinks.skip(connection, sink, reason, limit))
 
     # The ledger ----------------------------------------------------------------------------------------------------
 

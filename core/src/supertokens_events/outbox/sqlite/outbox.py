@@ -32,10 +32,20 @@ from supertokens_events.outbox.contract import (
     SinkStatus,
     StoredDelivery,
     StoredEvent,
+    StoredSink,
 )
 from supertokens_events.outbox.looking import Wanted
 from supertokens_events.outbox.replaying import Replayed, Run, Selection
-from supertokens_events.outbox.sqlite import breaker, disabled, dispatchers, hook_times, read, replaying, room
+from supertokens_events.outbox.sqlite import (
+    breaker,
+    disabled,
+    dispatchers,
+    hook_times,
+    read,
+    replaying,
+    room,
+    sinks,
+)
 from supertokens_events.outbox.sqlite.claim import Turns, hold, unclaimed
 from supertokens_events.outbox.sqlite.file import CHECKPOINT, COUNT, SqliteFile
 from supertokens_events.outbox.sqlite.write import claims_of, insert, settle
@@ -243,6 +253,31 @@ class SqliteOutbox(Outbox):
     def end_replay(self, run: Run) -> None:
         with self._file.transaction() as connection:
             replaying.end(connection, run)
+
+    # Sinks made through the API ------------------------------------------------------------------------------------
+
+    def sinks_revision(self) -> int:
+        with self._file.connected() as connection:
+            return sinks.revision(connection)
+
+    def stored_sinks(self) -> list[StoredSink]:
+        with self._file.connected() as connection:
+            return sinks.stored(connection)
+
+    def store_sink(
+        self, name: str, type_name: str, settings: Mapping[str, Any], *, enabled: bool, revision: int | None = None
+    ) -> StoredSink | None:
+        sink = {"name": name, "type": type_name, "settings": settings, "enabled": enabled, "revision": revision}
+        with self._file.transaction() as connection:
+            return sinks.store(connection, sink, self._clock())
+
+    def remove_sink(self, name: str, revision: int) -> bool:
+        with self._file.transaction() as connection:
+            return sinks.remove(connection, name, revision)
+
+    def skip(self, sink: str, reason: str, limit: int = 2000) -> int:
+        with self._file.transaction() as connection:
+            return sinks.skip(connection, sink, reason, limit)
 
     # The ledger ----------------------------------------------------------------------------------------------------
 
