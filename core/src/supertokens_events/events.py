@@ -91,6 +91,11 @@ class Events:
     def __repr__(self) -> str:
         return f"<Events {self.settings.file} sinks={list(self.settings.sinks)}>"
 
+    @property
+    def plan(self) -> Plan:
+        """What is stored now, and who gets it."""
+        return _plan(self.settings, self.plugins)
+
     # Capture -------------------------------------------------------------------------------------------------------
 
     def plugin(self) -> SuperTokensPlugin:

@@ -13,6 +13,7 @@ import click
 from supertokens_events.cli.catalog import catalog
 from supertokens_events.cli.configuration import check, init, plugins
 from supertokens_events.cli.enabling import enable
+from supertokens_events.cli.filling import backfill
 from supertokens_events.cli.group import CommandLine
 from supertokens_events.cli.housekeeping import erase, prune
 from supertokens_events.cli.line import dispatch, send
@@ -39,7 +40,21 @@ def cli(context: click.Context, *, config: str | None) -> None:
 
 
 # In the order in which one needs them, which is also the order of --help.
-for command in (init, check, plugins, catalog, send, dispatch, status, events, deliveries, enable, prune, erase):
+for command in (
+    init,
+    check,
+    plugins,
+    catalog,
+    send,
+    dispatch,
+    status,
+    events,
+    deliveries,
+    enable,
+    backfill,
+    prune,
+    erase,
+):
     cli.add_command(command)
 
 

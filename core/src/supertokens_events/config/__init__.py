@@ -16,14 +16,16 @@ from supertokens_events.config.model import (
     DEFAULT_EVENTS,
     AppSettings,
     CaptureSettings,
+    CoreSettings,
     DispatcherSettings,
     OutboxSettings,
+    ReconcileSettings,
     RetentionSettings,
     Settings,
     SinkConfig,
 )
 from supertokens_events.config.stamps import Stamp, stamp
-from supertokens_events.config.values import parse_size
+from supertokens_events.config.values import parse_rate, parse_size
 
 __all__ = [
     "CONFIG_VARIABLE",
@@ -32,8 +34,10 @@ __all__ = [
     "AppSettings",
     "CaptureSettings",
     "ConfigurationError",
+    "CoreSettings",
     "DispatcherSettings",
     "OutboxSettings",
+    "ReconcileSettings",
     "RetentionSettings",
     "Settings",
     "SinkConfig",
@@ -41,6 +45,7 @@ __all__ = [
     "find_file",
     "load_file",
     "load_settings",
+    "parse_rate",
     "parse_size",
     "stamp",
     "with_sinks",

@@ -30,16 +30,19 @@ from supertokens_events.outbox.contract import (
     StoredDelivery,
     StoredEvent,
 )
+from supertokens_events.outbox.records import Change, Grant, Records, Stretch, Told
 from supertokens_events.outbox.sqlite.outbox import SqliteOutbox
 
 __all__ = [
     "Attempt",
     "Breaker",
+    "Change",
     "Claim",
     "DeliveryState",
     "Disabled",
     "Entry",
     "Erased",
+    "Grant",
     "LedgerCount",
     "Look",
     "NewDelivery",
@@ -48,12 +51,15 @@ __all__ = [
     "OutboxFull",
     "OutboxUnavailable",
     "Pruned",
+    "Records",
     "Retention",
     "Settlement",
     "SinkStatus",
     "SqliteOutbox",
     "StoredDelivery",
     "StoredEvent",
+    "Stretch",
+    "Told",
     "open_outbox",
 ]
 

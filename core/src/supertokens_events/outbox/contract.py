@@ -12,11 +12,14 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from types import MappingProxyType
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from supertokens_events.event import Event
 from supertokens_events.ledger import LedgerKey
 from supertokens_events.sink import Delivery
+
+if TYPE_CHECKING:
+    from supertokens_events.outbox.records import Records
 
 __all__ = [
     "Attempt",
@@ -430,3 +433,10 @@ class Outbox(ABC):
         limit: int = 100,
     ) -> list[StoredDelivery]:
         """The latest ``limit`` deliveries that match, in order of their events, with their attempts."""
+
+    # Beside the events ---------------------------------------------------------------------------------------------
+
+    @property
+    @abstractmethod
+    def records(self) -> Records:
+        """What is kept beside the events, and outlives them."""

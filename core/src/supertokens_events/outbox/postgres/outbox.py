@@ -40,6 +40,7 @@ from supertokens_events.outbox.postgres import (
 )
 from supertokens_events.outbox.postgres.connections import Address, Connection, Connections
 from supertokens_events.outbox.postgres.listener import Listener, Notifier
+from supertokens_events.outbox.postgres.records import PostgresRecords
 from supertokens_events.outbox.postgres.room import Room, WhenFull
 from supertokens_events.outbox.postgres.schema import MISSING, Schema
 
@@ -280,3 +281,9 @@ class PostgresOutbox(Outbox):
             "event.stored_at >= %s": since,
         }
         return self._run(lambda connection: reading.deliveries(connection, conditions, limit))
+
+    # Beside the events ---------------------------------------------------------------------------------------------
+
+    @property
+    def records(self) -> PostgresRecords:
+        return PostgresRecords(self._run)

@@ -33,6 +33,7 @@ from supertokens_events.outbox.contract import (
 from supertokens_events.outbox.sqlite import breaker, disabled, read, room
 from supertokens_events.outbox.sqlite.claim import Turns, hold
 from supertokens_events.outbox.sqlite.file import CHECKPOINT, COUNT, SqliteFile
+from supertokens_events.outbox.sqlite.records import SqliteRecords, forget
 from supertokens_events.outbox.sqlite.write import claims_of, insert, settle
 
 __all__ = ["SqliteOutbox"]
@@ -70,6 +71,7 @@ class SqliteOutbox(Outbox):
             busy_timeout=busy_timeout,
             clock=clock,
         )
+        self._records = SqliteRecords(self._file, clock)
         self._turns = Turns()
         self._search_again = 0.0
         self._given = 0  # the last sequence; a file that takes the place of ours goes on from there
@@ -227,6 +229,7 @@ class SqliteOutbox(Outbox):
         with self._file.transaction() as connection:
             since = room.events_that_name(connection, user_id, last)
             erased = room.erase_events(connection, {*found, *since})
+            forget(connection, user_id)
         self._overwrite(erased)
         return erased
 
@@ -283,3 +286,9 @@ class SqliteOutbox(Outbox):
         }
         with self._file.reading() as connection:
             return read.deliveries(connection, wanted, limit)
+
+    # Beside the events ---------------------------------------------------------------------------------------------
+
+    @property
+    def records(self) -> SqliteRecords:
+        return self._records
