@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from pydantic import ValidationError
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
     from supertokens_python.plugins import SuperTokensPlugin
 
     from supertokens_events.dispatch import Dispatcher, DispatcherThread
+    from supertokens_events.reconcile import Schedule
 
 __all__ = ["Events", "retention"]
 
@@ -223,6 +225,7 @@ class Events:
         from supertokens_events.dispatch import Dispatcher
         from supertokens_events.dispatch.keeper import Keeping
         from supertokens_events.dispatch.notices import Notices
+        from supertokens_events.reconcile import follow
 
         supply = _Supply(self._reloader, lambda: self.settings, self._build)
         return Dispatcher(
@@ -231,9 +234,25 @@ class Events:
             self.plugins,
             self.ledger,
             poll_interval=self.settings.dispatcher.poll_interval,
-            keeping=Keeping(retention(self.settings), self.settings.outbox.erase_on_user_deleted),
+            keeping=Keeping(
+                retention(self.settings), self.settings.outbox.erase_on_user_deleted, partial(follow, self.outbox)
+            ),
             supply=supply,
             notices=Notices(self.emitter),
+            chores=[self._schedule().run] if self.settings.reconcile.every is not None else (),
+        )
+
+    def _schedule(self) -> Schedule:
+        from supertokens_events.reconcile import Schedule
+
+        return Schedule(
+            self.outbox,
+            self.plugins,
+            self.ledger,
+            lambda: self.plan,
+            core=self.settings.core,
+            settings=self.settings.reconcile,
+            stored=lambda: self._stored(()),
         )
 
     def _apply(self, new: Settings) -> None:

@@ -6,10 +6,10 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 
-from supertokens_events.backfill.history import History, Key, identity, key_of, own_ids
+from supertokens_events.backfill.history import History, Key, identity, key_of
 from supertokens_events.backfill.position import Position, Range, Saved
 from supertokens_events.backfill.tally import Tally
-from supertokens_events.core_api import Core, CoreUser, Fact, Page, event_of
+from supertokens_events.core_api import Core, CoreUser, Fact, Page, event_of, own_ids
 from supertokens_events.emit import Direct, Plan
 from supertokens_events.event import Event
 from supertokens_events.outbox import Entry, Outbox
@@ -18,7 +18,7 @@ from supertokens_events.plugins import Plugins
 __all__ = ["Filling", "Refused"]
 
 ORIGIN = "backfill"
-_PAGE = 200  # users that are worked on at once
+_PAGE = 500  # users that are worked on at once
 _SLICE = 0.25  # seconds of a rate that are stored at once
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -14,7 +13,7 @@ from supertokens_events.core_api import Core, CoreLoginMethod, CoreUser, Fact, c
 from supertokens_events.event import Event
 from supertokens_events.outbox import StoredEvent
 
-__all__ = ["TYPES", "History", "Key", "identity", "key_of", "own_ids"]
+__all__ = ["TYPES", "History", "Key", "identity", "key_of"]
 
 Key = tuple[str, ...]
 """What tells a fact from others: the same for one that was told when it happened."""
@@ -25,8 +24,6 @@ TYPES: Mapping[Include | None, Sequence[str]] = {
     "metadata": ("user.metadata.updated",),
 }
 """What a backfill says: always, and what more when it is asked for."""
-
-_OWN_ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
 
 
 class History:
@@ -99,10 +96,3 @@ def _key(
             return event_type, user_id or ""
         case _:
             return event_type, login
-
-
-def own_ids(core: Core, users: Sequence[CoreUser]) -> dict[str, str]:
-    """The core's own ids of those who are known by a mapped one, by that. Only an id that is no UUID is asked for."""
-    ids = {id_ for user in users for id_ in (user.id, *(one.recipe_user_id for one in user.login_methods))}
-    found = {id_: core.own_id(id_) for id_ in ids if not _OWN_ID.fullmatch(id_)}
-    return {mapped: own for mapped, own in found.items() if own is not None}

@@ -19,6 +19,7 @@ from supertokens_events.cli.housekeeping import erase, prune
 from supertokens_events.cli.line import dispatch, send
 from supertokens_events.cli.look import deliveries, events, status
 from supertokens_events.cli.project import Project
+from supertokens_events.cli.reconciling import reconcile
 
 __all__ = ["cli", "main"]
 
@@ -52,6 +53,7 @@ for command in (
     deliveries,
     enable,
     backfill,
+    reconcile,
     prune,
     erase,
 ):

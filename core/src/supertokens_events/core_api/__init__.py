@@ -3,7 +3,7 @@
 The SDK is not asked: whoever fills a sink or compares is an operator, at a machine where no app runs.
 """
 
-from supertokens_events.core_api.client import Core, CoreError, CoreUnavailable, Page
+from supertokens_events.core_api.client import Core, CoreError, CoreUnavailable, Page, own_ids
 from supertokens_events.core_api.facts import Fact, created, event_of, linked, moment, tenants_besides
 from supertokens_events.core_api.model import CoreLoginMethod, CoreUser, described
 
@@ -20,5 +20,6 @@ __all__ = [
     "event_of",
     "linked",
     "moment",
+    "own_ids",
     "tenants_besides",
 ]

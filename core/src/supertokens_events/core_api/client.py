@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from types import TracebackType
@@ -16,7 +17,7 @@ from supertokens_events.config import CoreSettings
 from supertokens_events.core_api.model import CoreUser
 from supertokens_events.log import get_logger
 
-__all__ = ["Core", "CoreError", "CoreUnavailable", "Page"]
+__all__ = ["Core", "CoreError", "CoreUnavailable", "Page", "own_ids"]
 
 log = get_logger(__name__)
 
@@ -26,6 +27,7 @@ CDI_VERSIONS = ("5.4", "5.3", "5.2", "5.1", "5.0")
 PAGE = 500
 """Users that one answer holds: the most that the core gives."""
 
+_OWN_ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
 _LEAST_WAIT, _LONGEST_WAIT = 0.5, 15.0  # seconds between two tries
 _NOT_NOW = frozenset({429, 500, 502, 503, 504})
 _TIMEOUT = 20.0  # seconds
@@ -142,6 +144,10 @@ class Core:
         """The ids of those who have a role in a tenant, in order; nobody has one that does not exist."""
         return self._texts("/recipe/role/users", {"role": role}, "users", tenant_id)
 
+    def permissions_of(self, role: str) -> list[str]:
+        """What a role permits, in order; nothing, one that does not exist."""
+        return self._texts("/recipe/role/permissions", {"role": role}, "permissions")
+
     def metadata_keys(self, user_id: str) -> list[str]:
         """The top-level keys of a user's metadata, in order. The values are not kept."""
         metadata = self._get("/recipe/user/metadata", {"userId": user_id}).get("metadata")
@@ -223,3 +229,10 @@ class Core:
             f"the core at {self.name} answered GET {path} with something else than what a SuperTokens core says: "
             "check core.connection_uri"
         )
+
+
+def own_ids(core: Core, users: Sequence[CoreUser]) -> dict[str, str]:
+    """The core's own ids of those who are known by a mapped one, by that. Only an id that is no UUID is asked for."""
+    ids = {id_ for user in users for id_ in (user.id, *(one.recipe_user_id for one in user.login_methods))}
+    found = {id_: core.own_id(id_) for id_ in ids if not _OWN_ID.fullmatch(id_)}
+    return {mapped: own for mapped, own in found.items() if own is not None}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Sequence
 from typing import Any, Protocol
 
 import anyio
@@ -46,7 +46,8 @@ class Supply(Protocol):
 
 class Dispatcher:
     """Every sink's lane. ``supply`` is asked now and then whether ``sinks`` have changed. ``aside`` makes, for each lane, what
-    runs the outbox's blocking calls; by default, in threads. ``notices`` is told what was settled.
+    runs the outbox's blocking calls; by default, in threads. ``notices`` is told what was settled. ``chores`` run
+    beside the lanes, until they are cancelled.
     """
 
     def __init__(
@@ -61,6 +62,7 @@ class Dispatcher:
         supply: Supply | None = None,
         aside: Callable[[], Aside] = in_threads,
         notices: Tell = tell_nobody,
+        chores: Sequence[Callable[[], Coroutine[Any, Any, None]]] = (),
     ) -> None:
         self._listeners = Listeners(plugins, ledger)
         self._make_line: Callable[[], Line] = lambda: Line(outbox, self._listeners, ledger, aside(), notices)
@@ -70,6 +72,7 @@ class Dispatcher:
         self._at_work: dict[Lane, None] = {}
         self._running: TaskGroup | None = None
         self._supply = supply
+        self._chores = chores
         self._beside = aside()
         self._outbox = outbox
         self._keeper = Keeper(self._make_line(), keeping or Keeping())
@@ -82,6 +85,8 @@ class Dispatcher:
         try:
             async with self._listening(), anyio.create_task_group() as tasks:
                 tasks.start_soon(self._keeper.run)
+                for chore in self._chores:
+                    tasks.start_soon(chore)
                 if self._supply is not None:
                     tasks.start_soon(self._follow, self._supply)
                 async with anyio.create_task_group() as lanes:
