@@ -34,7 +34,7 @@ SELECT sequence, stored_at FROM event e
 WHERE NOT EXISTS (SELECT FROM event b WHERE b.sequence = e.sequence - 1) ORDER BY sequence DESC LIMIT 1"""
 _HAD = f"""
 {_EVENT} WHERE user_id = ANY(%(users)s) AND type = ANY(%(types)s) AND EXISTS (
-    SELECT FROM delivery d WHERE d.sequence = e.sequence AND sink = %(sink)s AND state IN ('pending', 'done'))"""
+    SELECT FROM delivery d WHERE d.sequence = e.sequence AND sink = %(sink)s AND state IN ('pending', 'done', 'dead'))"""
 
 
 class PostgresRecords(Records):
