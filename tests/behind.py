@@ -132,8 +132,8 @@ Way = ThroughTheSdk | AtTheCore
 
 
 class Life:
-    """Random operations on the users of a core. Whom one behind the SDK's back has changed is left alone from then on, so each is one
-    difference: ``missing`` counts them.
+    """Random operations on the users of a core. Whom one behind the SDK's back has changed is left alone from then on, so each is
+    one difference: ``missing`` counts them.
     """
 
     def __init__(self, w: World, core: CoreDouble, seed: int) -> None:

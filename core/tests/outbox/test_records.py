@@ -155,7 +155,9 @@ class TestGrants:
 class TestStretches:
     def test_of_some_types(self, outbox, records):
         """Only the types that are asked for, and how far they were looked for."""
-        outbox.append([entry(event_type="user.created"), entry(event_type="session.created"), entry(event_type="user.deleted")])
+        outbox.append(
+            [entry(event_type="user.created"), entry(event_type="session.created"), entry(event_type="user.deleted")]
+        )
 
         stretch = records.stretch(0, 2, ["user.created", "user.deleted"])
 
@@ -218,7 +220,12 @@ class TestHad:
 
     def test_of_the_users_and_types_asked_for(self, outbox, records):
         """Another user's, or of another type, is not among them."""
-        outbox.append([entry("crm", event_type="user.created", user_id="ada"), entry("crm", event_type="user.deleted", user_id="bob")])
+        outbox.append(
+            [
+                entry("crm", event_type="user.created", user_id="ada"),
+                entry("crm", event_type="user.deleted", user_id="bob"),
+            ]
+        )
         outbox.settle([dead(claim) for claim in outbox.claim("crm", 2, 60.0)])
 
         assert records.had("crm", ["user.created"], ["bob"]) == []

@@ -306,9 +306,10 @@ class Reconciling:
         entries = self._direct.prepared([one.event(source) for one in differences])
         stored = [entry for entry in entries if entry is not None]
         self._direct.tell(stored, self._direct.store(stored))
-        self._followed()
-        for one in differences:
-            self._change(one.change)
+        self._followed()  # which notes what was stored
+        for one, entry in zip(differences, entries, strict=True):
+            if entry is None:
+                self._change(one.change)
         self._report.fixed += len(differences)
         return [entry and entry.event.id for entry in entries]
 
