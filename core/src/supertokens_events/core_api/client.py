@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -12,6 +11,7 @@ from urllib.parse import quote, urlsplit
 
 import httpx
 from pydantic import ValidationError
+from pydantic_core import from_json
 
 from supertokens_events.config import CoreSettings
 from supertokens_events.core_api.model import CoreUser
@@ -210,7 +210,7 @@ class Core:
         if answer.status_code != 200:
             raise CoreError(self._said(path, answer))
         try:
-            document = json.loads(answer.content)
+            document = from_json(answer.content)
         except ValueError:
             document = None
         if not isinstance(document, dict):
