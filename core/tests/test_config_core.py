@@ -44,14 +44,14 @@ def test_what_is_no_url(read, uri):
         read(core={"connection_uri": uri})
 
 
-@pytest.mark.parametrize("key", ["", " key", "key\n", "schlüssel"])
+@pytest.mark.parametrize("key", ["", " s3cr3t", "s3cr3t\n", "s3cr3t-schlüssel"])
 def test_a_key_that_cannot_be_sent(read, key, monkeypatch):
     """Is an error that does not repeat it."""
     monkeypatch.setenv("CORE_KEY", key or "x")
-    with pytest.raises(ConfigurationError, match=r"core\.api_key: expected an API key") as raised:
+    with pytest.raises(ConfigurationError, match=r"core\.api_key: expected ASCII characters") as raised:
         read(core={**CORE, "api_key": {"env": "CORE_KEY"} if key else ""})
 
-    assert not key.strip() or key.strip() not in str(raised.value).replace("expected an API key", "")
+    assert not key or "s3cr3t" not in str(raised.value)
 
 
 def test_the_key_is_not_shown(read, monkeypatch):

@@ -262,7 +262,11 @@ class Events:
             log.warning("[outbox] has changed; that needs a restart.", file=new.file)
         if (new.dispatcher.run, new.dispatcher.poll_interval) != (dispatcher.run, dispatcher.poll_interval):
             log.warning("[dispatcher] has changed; that needs a restart.", file=new.file)
-        self.settings = replace(new, outbox=outbox, dispatcher=dispatcher)
+        if (new.core, new.reconcile) != (self.settings.core, self.settings.reconcile):
+            log.warning("[core] or [reconcile] has changed; that needs a restart.", file=new.file)
+        self.settings = replace(
+            new, outbox=outbox, dispatcher=dispatcher, core=self.settings.core, reconcile=self.settings.reconcile
+        )
         self.emitter.replace(_plan(new, self.plugins))
         log.info("The configuration has changed and is applied.", file=new.file, sinks=list(new.sinks))
 

@@ -22,6 +22,8 @@ COMMANDS = [
     "events",
     "deliveries",
     "enable",
+    "backfill",
+    "reconcile",
     "prune",
     "erase",
 ]

@@ -68,9 +68,9 @@ def backfill(
     patience: float,
     as_json: bool,
 ) -> None:
-    """Send history to a sink: the users that the core has, as events for it alone.
+    """Send a new sink what was before: the core's users, as events.
 
-    user.created with the time when each joined, account.linked, tenant.user.associated; what the sink has is left out, and its
+    For this sink alone: user.created with the time when each joined, account.linked, tenant.user.associated; what the sink has is left out, and its
     subscription and the hooks apply. A dispatcher delivers. If it is interrupted, the same command goes on.
     """
     from supertokens_events.backfill import Filling, Range, Refused

@@ -129,7 +129,7 @@ class CoreSettings(_Table):
     def _can_be_sent(cls, key: SecretStr | None) -> SecretStr | None:
         text = "-" if key is None else key.get_secret_value()
         if not (text.isascii() and text.isprintable() and text == text.strip() and text):
-            raise ValueError("expected an API key: ASCII characters without spaces or line ends around them")
+            raise ValueError("expected ASCII characters, without spaces or line ends around them")
         return key
 
     @property
