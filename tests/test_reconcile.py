@@ -27,6 +27,7 @@ from supertokens_events.config import CoreSettings
 from supertokens_events.core_api import Core, CoreError
 from supertokens_events.outbox import Retention
 from supertokens_events.reconcile import EventsLost, Reconciling, Wanted, follow
+from supertokens_events.reconcile.mark import Book
 
 RECIPES = [emailpassword(), emailverification(), passwordless(), userroles(), linking(), sessions()]
 ALL = Wanted(tenants=True, roles=True)
@@ -108,6 +109,11 @@ def found(report) -> list[tuple[str, str | None]]:
 def change_email(core: CoreDouble, number: int, email: str) -> None:
     state = core._state
     change_account_info(state, state.methods[id_of(number)], email)
+
+
+def follow_from_now_on(events: Events) -> None:
+    """As a baseline of an empty core does."""
+    Book.begun_anew(events.outbox)
 
 
 def said_by(events: Events) -> list[Event]:
@@ -413,6 +419,29 @@ class TestSchedule:
         assert waiting is None
         one.emitter.stop()
         assert counted(one)["difference", "said"] == 1
+
+    def test_beside_the_lanes(self, make_events, old, monkeypatch):
+        """A dispatcher compares by itself, delivers what that says, and ends when it is asked to."""
+        monkeypatch.setattr("supertokens_events.reconcile.schedule._FIRST", 0.0)
+        monkeypatch.setattr("supertokens_events.reconcile.schedule._GRACE", 0.0)
+        tables = {"core": {"connection_uri": old.url}, "reconcile": {"every": "1h", "fix": True}}
+        events = make_events(**tables)
+        follow_from_now_on(events)
+        user = newcomer(old, 8)
+
+        async def deliver() -> None:
+            dispatcher = events.dispatcher()
+            with anyio.fail_after(20):
+                async with anyio.create_task_group() as tasks:
+                    tasks.start_soon(dispatcher.run)
+                    while not any(delivery.state == "done" for delivery in events.outbox.deliveries()):
+                        await anyio.sleep(0.02)
+                        dispatcher.wake()
+                    dispatcher.stop()
+
+        anyio.run(deliver)
+
+        assert [event.user_id for event in said_by(events)] == [user]
 
     def test_a_core_that_is_away(self, make_events, caplog):
         """Is logged as a sentence, and nothing else happens."""

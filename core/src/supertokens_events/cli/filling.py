@@ -70,8 +70,8 @@ def backfill(
 ) -> None:
     """Send a new sink what was before: the core's users, as events.
 
-    For this sink alone: user.created with the time when each joined, account.linked, tenant.user.associated; what the sink has is left out, and its
-    subscription and the hooks apply. A dispatcher delivers. If it is interrupted, the same command goes on.
+    For this sink alone: user.created with the time when each joined, account.linked, tenant.user.associated. What the sink has is
+    left out; its subscription and the hooks apply. A dispatcher delivers. If it is interrupted, the same command goes on.
     """
     from supertokens_events.backfill import Filling, Range, Refused
 

@@ -26,6 +26,7 @@ log = get_logger(__name__)
 
 _TURN = "reconcile:turn"
 _FIRST, _LOOK_EVERY = 5.0, 30.0  # seconds
+_GRACE = 5.0  # seconds that a difference must last
 
 
 class _Stopped(Exception):
@@ -90,7 +91,7 @@ class Schedule:
         wanted = Wanted(self._settings.tenants, self._settings.roles)
         with closing(Core(self._core, wait=self._wait)) as core:
             compare = partial(Reconciling, self._outbox, self._plugins, core, self._plan, wanted)
-            return compare(wait=self._wait, progress=self._go_on).run(fix=self._settings.fix)
+            return compare(grace=_GRACE, wait=self._wait, progress=self._go_on).run(fix=self._settings.fix)
 
     def _wait(self, seconds: float) -> None:
         if self._ending.wait(seconds):
