@@ -5,15 +5,17 @@ from __future__ import annotations
 import json
 import re
 import signal
+import sqlite3
 import subprocess
 import sys
 import time
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from pathlib import Path
 from typing import Any
 
+import anyio
 import pytest
 from click.testing import CliRunner, Result
 
@@ -24,7 +26,7 @@ from supertokens_events.backfill import Filling, Position, Range, Refused, next_
 from supertokens_events.cli import cli
 from supertokens_events.config import CoreSettings
 from supertokens_events.core_api import Core, CoreUnavailable
-from supertokens_events.outbox import OutboxError, OutboxFull
+from supertokens_events.outbox import OutboxError, OutboxFull, Retention
 from supertokens_events.testing import sample_event
 
 PROGRAM = [sys.executable, "-m", "supertokens_events"]
@@ -264,18 +266,43 @@ def test_a_second_run_goes_on_where_the_first_ended(make_events, filling):
     assert whose(events) == sorted(map(id_of, range(6)))
 
 
-def test_after_pruning_too(make_events, filling):
-    """What was sent is known when the events are gone."""
+def test_what_was_sent_is_known_when_the_events_are_gone(make_events, filling):
+    """Later runs, also of a part, send nobody once more who was sent before everything was pruned."""
     events = make_events()
-    go_on(filling(events))
-    events.dispatcher()
-    for claim in events.outbox.claim("crm", 100, 60.0):
-        events.outbox.release([claim])
-    events.outbox.records.keep("unrelated", "1", None)
+    go_on(filling(events), Range(until=joined(4)))
+    anyio.run(events.dispatcher().run_until_empty)
+    while any(events.outbox.prune(Retention(0.0, 0.0, 0.0, 0.0))):
+        pass
 
-    position = filling(events).saved.position
+    part = go_on(filling(events), Range(since=joined(2), until=joined(5)))
+    whole = go_on(filling(events), Range(until=joined(7)))
 
-    assert position == Position(range=EVERYTHING, users=7, events=7, finished=True)
+    assert (part.stored, whole.stored) == ({"user.created": 1}, {"user.created": 2})
+    assert whose(events) == sorted(map(id_of, (4, 5, 6)))
+
+
+@pytest.mark.parametrize(
+    ("before", "asked", "rest", "covered"),
+    [
+        ((None, 10.0), (None, 20.0), (10.0, 20.0), (None, 20.0)),
+        ((None, 10.0), (5.0, 20.0), (10.0, 20.0), (None, 20.0)),
+        ((None, 10.0), (15.0, 20.0), (15.0, 20.0), (None, 10.0)),
+        ((5.0, 10.0), (None, 20.0), (None, 20.0), (None, 20.0)),
+        ((5.0, 10.0), (2.0, 4.0), (2.0, 4.0), (5.0, 10.0)),
+    ],
+    ids=["goes on", "overlaps", "leaves a gap", "holds it", "is before it"],
+)
+def test_what_remains_of_a_range(before, asked, rest, covered):
+    """Of what is asked for, what no earlier one has been through; and what the sink has after it."""
+    finished = Position.beginning(between(before)).model_copy(update={"finished": True})
+
+    position = next_position(finished, between(asked), given=True)
+
+    assert (position.range, position.covered) == (between(rest), between(covered))
+
+
+def between(times: tuple[float | None, float]) -> Range:
+    return Range(since=times[0], until=times[1])
 
 
 def test_goes_on_as_it_was_begun(make_events, filling, core):
@@ -396,6 +423,15 @@ def run(*arguments: str) -> Result:
     return CliRunner().invoke(cli, arguments, catch_exceptions=False)
 
 
+def events_in(folder: Path) -> int:
+    """How many there are, asked without a lock."""
+    try:
+        with closing(sqlite3.connect(f"file:{folder / 'events.db'}?mode=ro", uri=True)) as connection:
+            return int(connection.execute("SELECT count(*) FROM event").fetchone()[0])
+    except sqlite3.OperationalError:  # not made yet
+        return 0
+
+
 class TestCommand:
     @pytest.fixture
     def folder(self, tmp_path: Path, core, monkeypatch) -> Path:
@@ -408,14 +444,10 @@ class TestCommand:
         process = subprocess.Popen(
             [*PROGRAM, "backfill", "crm", *arguments], cwd=folder, stderr=subprocess.PIPE, text=True
         )
-        before, deadline = self.size(folder), time.monotonic() + 30
-        while self.size(folder) <= before + 50_000 and process.poll() is None and time.monotonic() < deadline:
+        before, deadline = events_in(folder), time.monotonic() + 30
+        while events_in(folder) == before and process.poll() is None and time.monotonic() < deadline:
             time.sleep(0.02)
         return process
-
-    @staticmethod
-    def size(folder: Path) -> int:
-        return sum(file.stat().st_size for file in folder.glob("events.db*"))
 
     def test_killed_three_times(self, folder, core):
         """Complete, none twice."""
@@ -452,6 +484,7 @@ class TestCommand:
             (["crm", "--include", "rolls"], 2, "there is no 'rolls' to include, did you mean 'roles'?"),
             (["crm", "--rate", "0/s"], 2, "expected a rate such as '10/s'"),
             (["crm", "--since", "tomorrow"], 2, "expected a time ago such as '30d'"),
+            (["crm", "--since", "2026-01-01", "--until", "2020-01-01"], 2, "nobody joined from 2026-01-01T00:00"),
             (["crm", "--patience", "-1"], 2, "expected a duration"),
         ],
     )

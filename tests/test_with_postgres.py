@@ -90,7 +90,7 @@ def test_filling_and_comparing(on_postgres):
         plan = events.plan
         compare = partial(Reconciling, events.outbox, events.plugins, core, lambda: plan, Wanted(True, True), grace=0.0)
         for _ in range(2):
-            Filling(events.outbox, events.plugins, core, plan).run(Position(range=Range(until=4e9)))
+            Filling(events.outbox, events.plugins, core, plan).run(Position.beginning(Range(until=4e9)))
         compare().baseline()
         join(double, 10_000_000)
         double._state.verified.add((id_of(3), "user3@example.com"))

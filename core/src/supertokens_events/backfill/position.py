@@ -24,20 +24,36 @@ class Range(BaseModel):
     until: float
     include: tuple[Include, ...] = ()
 
+    @property
+    def first(self) -> float:
+        """When it begins."""
+        return self.since or 0.0
+
+    def holds(self, other: Range) -> bool:
+        """Whether everything of the other is in this one."""
+        return self.first <= other.first and other.until <= self.until and set(other.include) <= set(self.include)
+
 
 class Position(BaseModel):
-    """Where a backfill stands. ``token`` leads to the next page of ``tenant``'s users; ``None``: its first. ``users`` and
-    ``events`` are counts so far. ``finished``: it has been to the end.
+    """Where a backfill of ``range`` stands. ``token`` leads to the next page of ``tenant``'s users. ``users``
+    and ``events`` are counts so far. ``finished``: it has been to the end. ``covered`` is what the sink has then, with what
+    earlier ones have sent.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     range: Range
+    covered: Range
     tenant: str | None = None
     token: str | None = None
     users: int = 0
     events: int = 0
     finished: bool = False
+
+    @classmethod
+    def beginning(cls, asked: Range, covered: Range | None = None) -> Self:
+        """At the beginning of what is asked for."""
+        return cls(range=asked, covered=covered or asked)
 
 
 class Saved:
@@ -76,7 +92,7 @@ def next_position(before: Position | None, asked: Range, *, given: bool) -> Posi
     Raises ``ValueError`` when it was begun otherwise.
     """
     if before is None:
-        return Position(range=asked)
+        return Position.beginning(asked)
     if not before.finished:
         if given and (asked.since, asked.include) != (before.range.since, before.range.include):
             raise ValueError(
@@ -84,9 +100,15 @@ def next_position(before: Position | None, asked: Range, *, given: bool) -> Posi
                 "with --again"
             )
         return before
-    covered = before.range
-    if set(asked.include) <= set(covered.include) and (asked.since or 0.0) >= (covered.since or 0.0):
-        since = max(asked.since or 0.0, covered.until)
-        if asked.since is None or asked.since <= covered.until:
-            return Position(range=asked.model_copy(update={"since": since, "include": covered.include}))
-    return Position(range=asked)
+    covered = before.covered
+    if covered.first <= asked.first and set(asked.include) <= set(covered.include):
+        return _after(covered, asked)
+    return Position.beginning(asked, asked if asked.holds(covered) else covered)
+
+
+def _after(covered: Range, asked: Range) -> Position:
+    """What of the one is not in the other, which it does not begin before."""
+    rest = Range(since=max(asked.first, covered.until), until=asked.until, include=covered.include)
+    if asked.first > covered.until:  # those in between are left out
+        return Position.beginning(rest, covered)
+    return Position.beginning(rest, covered.model_copy(update={"until": max(covered.until, asked.until)}))
