@@ -77,9 +77,7 @@ def test_what_workers_share(life):
     life.all_delivered(server)
     workers = children(server.pid)
 
-    wait_for(
-        lambda: "events.db" in outbox_files(server.pid, life.folder), server
-    )  # a fork closes it until it is used again
+    wait_for(lambda: "events.db" in outbox_files(server.pid, life.folder), server)  # a fork closes it until it is used again
     assert [outbox_files(worker, life.folder) for worker in workers] == [set()] * WORKERS
 
     sign_up_through_all(server, url)

@@ -7,8 +7,9 @@ without us. What was told of each login method is kept in the outbox's records, 
 from supertokens_events.reconcile.difference import Difference
 from supertokens_events.reconcile.follow import follow
 from supertokens_events.reconcile.mark import Mark
+from supertokens_events.reconcile.record import EventsLost
 from supertokens_events.reconcile.report import Report
-from supertokens_events.reconcile.run import EventsLost, Reconciling, Wanted
+from supertokens_events.reconcile.run import Reconciling, Wanted
 from supertokens_events.reconcile.schedule import Schedule
 
 __all__ = ["Difference", "EventsLost", "Mark", "Reconciling", "Report", "Schedule", "Wanted", "follow"]

@@ -10,29 +10,23 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple
 
-from supertokens_events.catalog.user import DeletionExtent, LoginMethod, Method, UserDeleted
-from supertokens_events.core_api import Core, CoreUser, Fact, own_ids
+from supertokens_events.core_api import Core, CoreUser, own_ids
 from supertokens_events.emit import Direct, Plan
-from supertokens_events.outbox import Change, Grant, Outbox, OutboxError, Told
+from supertokens_events.outbox import Change, Outbox, Told
 from supertokens_events.plugins import Plugins
 from supertokens_events.reconcile.compare import Comparer, Findings
 from supertokens_events.reconcile.difference import Difference, Same
-from supertokens_events.reconcile.follow import follow
+from supertokens_events.reconcile.gone import deletions
 from supertokens_events.reconcile.grants import GrantComparer
 from supertokens_events.reconcile.mark import Book
+from supertokens_events.reconcile.record import Record
 from supertokens_events.reconcile.report import Found, Report
 from supertokens_events.reconcile.seen import Seen
 
-__all__ = ["EventsLost", "Reconciling", "Wanted"]
+__all__ = ["Reconciling", "Wanted"]
 
 _CHUNK = 200  # users that are looked at again at once
 _PAGE = 500  # rows of the record
-_TRIES = 5
-_METHODS = frozenset(Method)
-
-
-class EventsLost(OutboxError):
-    """Events went before a comparison has read them: what they said cannot be told from what was never said."""
 
 
 class Wanted(NamedTuple):
@@ -60,9 +54,8 @@ class Reconciling:
         grace: float = 5.0,
         progress: Callable[[int], object] = lambda _users: None,
         wait: Callable[[float], object] = time.sleep,
-        clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._outbox = outbox
+        self._record = Record(outbox)
         self._core = core
         self._plan = plan
         self._direct = Direct(outbox, plugins, plan)
@@ -70,7 +63,6 @@ class Reconciling:
         self._grace = grace
         self._progress = progress
         self._wait = wait
-        self._clock = clock
         self._report = Report()
         self._fix = False
         self._tenants: list[str] = []
@@ -79,15 +71,15 @@ class Reconciling:
 
     def baseline(self) -> int:
         """Take everything as it is now in the core, and forget what was told before; returns how many users that are."""
-        book = Book.begun_anew(self._outbox)
+        book = self._record.begin_anew()
         self._tenants = self._core.tenants()
         comparer, users = self._comparer(book), 0
         for page in self._pages():
             own = own_ids(self._core, page)
-            self._note([row for user in page for row in comparer.noted(user, own)])
+            self._record.change(Change([row for user in page for row in comparer.noted(user, own)]))
             users += len(page)
             self._progress(users)
-        self._change(Change(grants=list(self._grants(book).as_found(tenants=True, roles=True))))
+        self._record.change(Change(grants=list(self._grants(book).as_found(tenants=True, roles=True))))
         return users
 
     def run(self, *, fix: bool = False) -> Report:
@@ -95,37 +87,20 @@ class Reconciling:
 
         Raises :class:`EventsLost` when what was told is not known.
         """
-        self._report, self._fix = Report(begun=self._begin()), fix
+        self._report, self._fix = Report(begun=self._record.begin()), fix
         self._tenants = self._core.tenants()
-        book = self._followed()
+        book = self._record.followed()
         seen = self._compare_users(book)
         self._compare_gone(seen)
         self._compare_grants()
         return self._report
-
-    def _begin(self) -> bool:
-        if Book.opened(self._outbox) is not None:
-            return False
-        Book.begun(self._outbox)
-        return True
-
-    def _followed(self) -> Book:
-        book = follow(self._outbox)
-        if book is None:
-            raise OutboxError("the record of what was told is gone; begin again")
-        if book.mark.lost:
-            raise EventsLost(
-                f"{book.mark.lost:,} events went from the outbox before they were read, so what was told is not known: take "
-                "everything as it is now with 'supertokens-events reconcile --baseline'"
-            )
-        return book
 
     def _comparer(self, book: Book) -> Comparer:
         tenants = self._tenants if self._wanted.tenants else None
         return Comparer(book.mark, self._is_said, tenants=tenants)
 
     def _grants(self, book: Book) -> GrantComparer:
-        return GrantComparer(self._core, self._outbox.records, book.mark, self._is_said)
+        return GrantComparer(self._core, self._record.records, book.mark, self._is_said)
 
     def _is_said(self, event_type: str) -> bool:
         return self._plan().captured.matches(event_type)
@@ -171,8 +146,9 @@ class Reconciling:
         self, users: Sequence[CoreUser], comparer: Comparer, own: dict[str, str]
     ) -> list[tuple[CoreUser, Findings]]:
         """Each with what was found; what is taken as found is noted."""
+        book = self._record.opened()
         found = self._found(users, comparer, own, {})
-        self._note([row for _, findings in found for row in (*findings.noted, *findings.filled)])
+        self._record.note([row for _, findings in found for row in (*findings.noted, *findings.filled)], book)
         self._report.noted += sum(1 for _, findings in found if findings.noted)
         return found
 
@@ -180,7 +156,7 @@ class Reconciling:
         self, users: Sequence[CoreUser], comparer: Comparer, own: dict[str, str], only: dict[str, list[Same]]
     ) -> list[tuple[CoreUser, Findings]]:
         ids = {one.recipe_user_id for user in users for one in user.login_methods}
-        rows = self._outbox.records.told({*ids, *own.values()}) if ids else []
+        rows = self._record.records.told({*ids, *own.values()}) if ids else []
         by_login: dict[str, list[Told]] = {}
         for row in rows:
             by_login.setdefault(row.recipe_user_id, []).append(row)
@@ -199,7 +175,7 @@ class Reconciling:
         self._wait(self._grace)
         users = [user for user in map(self._core.user, again) if user is not None]
         own = own_ids(self._core, users)
-        comparer = self._comparer(self._followed())
+        comparer = self._comparer(self._record.followed())
         found = self._found(users, comparer, own, again)
         self._settle([one for _, findings in found for one in findings.differences])
 
@@ -218,7 +194,7 @@ class Reconciling:
 
     def _rows(self) -> Iterator[Told]:
         after = ""
-        while rows := self._outbox.records.told_after(after, _PAGE):
+        while rows := self._record.records.told_after(after, _PAGE):
             yield from rows
             after = rows[-1].recipe_user_id
 
@@ -233,7 +209,9 @@ class Reconciling:
             else:
                 gone.append(login)
         users = list(there.values())
-        found = self._compared(users, self._comparer(self._followed()), own_ids(self._core, users)) if users else []
+        found = (
+            self._compared(users, self._comparer(self._record.followed()), own_ids(self._core, users)) if users else []
+        )
         self._look_again({user.id: [one.same for one in f.differences] for user, f in found if f.differences})
         self._say_gone(gone)
 
@@ -247,24 +225,13 @@ class Reconciling:
             return
         self._wait(self._grace)
         gone = {login for login in logins if not self._is_there(login)}
-        book = self._followed()
-        rows = [row for row in self._outbox.records.told(gone) if row.recipe_user_id in gone] if gone else []
-        users: dict[str, list[Told]] = {}
-        for row in rows:
-            users.setdefault(row.user_id or row.recipe_user_id, []).append(row)
-        since = int(book.mark.since * 1000)
-        self._settle([one for user_id, its in users.items() for one in self._deletions(user_id, its, since)])
+        book = self._record.followed()
+        rows = [row for row in self._record.records.told(gone) if row.recipe_user_id in gone] if gone else []
+        self._settle(list(deletions(self._record.records, rows, book.mark.since)))
 
     def _is_there(self, login: str) -> bool:
         user = self._core.user(login)
         return user is not None and self._has(user, login)
-
-    def _deletions(self, user_id: str, gone: Sequence[Told], since: int) -> Iterator[Difference]:
-        """Of the whole user, or of each login method that others outlive."""
-        all_of_them = {row.recipe_user_id for row in self._outbox.records.told({user_id}) if row.user_id == user_id}
-        left = len(all_of_them - {row.recipe_user_id for row in gone})
-        for rows in [gone] if not left else [[row] for row in gone]:
-            yield _deletion(user_id, rows, left, since)
 
     # Tenants and roles ---------------------------------------------------------------------------------------------
 
@@ -272,24 +239,23 @@ class Reconciling:
         """What was never compared before is taken as found."""
         if not any(self._wanted):
             return
-        book = self._followed()
+        book = self._record.followed()
         new = Wanted(
             self._wanted.tenants and not book.mark.tenants,
             self._wanted.roles and not book.mark.roles,
         )
         if any(new):
-            self._change(
+            self._record.change(
                 Change(grants=list(self._grants(book).as_found(tenants=new.tenants, roles=new.roles))),
                 tenants=book.mark.tenants or new.tenants,
                 roles=book.mark.roles or new.roles,
             )
         known = {"tenants": self._wanted.tenants and not new.tenants, "roles": self._wanted.roles and not new.roles}
-        first = self._grants(self._followed()).compare(**known)
+        first = self._grants(self._record.followed()).compare(**known)
         if first:
             self._wait(self._grace)
             seen = [one.same for one in first]
-            # The core first, as ever: what it says now is kept while the outbox is read once more.
-            second = self._grants(self._followed()).compare(**known)
+            second = self._grants(self._record.followed()).compare(**known)  # with what was told meanwhile
             self._settle([one for one in second if one.same in seen])
 
     # What comes of it ----------------------------------------------------------------------------------------------
@@ -306,50 +272,9 @@ class Reconciling:
         entries = self._direct.prepared([one.event(source) for one in differences])
         stored = [entry for entry in entries if entry is not None]
         self._direct.tell(stored, self._direct.store(stored))
-        self._followed()  # which notes what was stored
+        self._record.followed()  # which notes what was stored
         for one, entry in zip(differences, entries, strict=True):
             if entry is None:
-                self._change(one.change)
+                self._record.change(one.change)
         self._report.fixed += len(differences)
         return [entry and entry.event.id for entry in entries]
-
-    def _note(self, rows: Sequence[Told]) -> None:
-        if rows:
-            self._change(Change(kept=rows))
-
-    def _change(self, change: Change, **moved: bool) -> None:
-        """Change the record, whoever else follows at the same time."""
-        for _ in range(_TRIES):
-            book = Book.opened(self._outbox)
-            if book is not None and book.moved(book.mark.model_copy(update=moved), change) is not None:
-                return
-        raise OutboxError("the record of what was told is being changed by others; try again")
-
-
-def _method(name: str | None) -> Method:
-    return Method(name) if name in _METHODS else Method.OTHER
-
-
-def _deletion(user_id: str, rows: Sequence[Told], left: int, since: int) -> Difference:
-    methods = [
-        LoginMethod(
-            method=_method(row.facts.get("method")),
-            recipe_user_id=row.recipe_user_id,
-            tenant_ids=row.facts.get("tenants", []),
-        )
-        for row in rows
-    ]
-    tenants = sorted({tenant for row in rows for tenant in row.facts.get("tenants", [])})
-    data = UserDeleted(
-        extent=DeletionExtent.LOGIN_METHOD if left else DeletionExtent.USER,
-        recipe_user_id=rows[0].recipe_user_id if left else None,
-        login_methods=methods,
-        remaining_login_methods=left,
-        tenant_ids=tenants,
-    )
-    joined = min(int(row.facts.get("joined") or since) for row in rows)
-    tenant_id = tenants[0] if len(tenants) == 1 else None
-    ids = [row.recipe_user_id for row in rows]
-    revoked = [(False, Grant(None, None, id_)) for id_ in {user_id, *ids} if not left or id_ != user_id]
-    at = max(int(row.facts.get("at", 0)) for row in rows)
-    return Difference(Fact(data, user_id, tenant_id, joined), at, Change(gone=ids, grants=revoked))
