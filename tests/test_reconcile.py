@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import threading
 import time
 from collections import Counter
 from collections.abc import Iterator
@@ -442,6 +443,26 @@ class TestSchedule:
         anyio.run(deliver)
 
         assert [event.user_id for event in said_by(events)] == [user]
+
+    def test_a_core_that_hangs(self, make_events, old, monkeypatch):
+        """Holds up neither the end of a dispatcher nor, on a daemon thread, that of the process."""
+        monkeypatch.setattr("supertokens_events.reconcile.schedule._FIRST", 0.0)
+        events = make_events(core={"connection_uri": old.url}, reconcile={"every": "1h"})
+        old.delay = 5.0
+
+        async def deliver() -> None:
+            dispatcher = events.dispatcher()
+            async with anyio.create_task_group() as tasks:
+                tasks.start_soon(dispatcher.run)
+                while not (busy := [one for one in threading.enumerate() if one.name.endswith("-sink")]):  # noqa: ASYNC110 - nobody tells
+                    await anyio.sleep(0.01)
+                dispatcher.stop()
+            assert all(one.daemon for one in busy)
+
+        began = time.monotonic()
+        anyio.run(deliver)
+
+        assert time.monotonic() - began < 4.0
 
     def test_a_core_that_is_away(self, make_events, caplog):
         """Is logged as a sentence, and nothing else happens."""

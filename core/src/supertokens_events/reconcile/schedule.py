@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
 import threading
 from collections.abc import Callable
 from contextlib import closing
 from functools import partial
 
 import anyio
-import anyio.to_thread
 
 from supertokens_events.config import CoreSettings, ReconcileSettings
 from supertokens_events.core_api import Core, CoreError
+from supertokens_events.dispatch.pool import DaemonThreads
 from supertokens_events.emit import Plan
 from supertokens_events.ledger import Ledger, Reason
 from supertokens_events.log import describe_exception, get_logger
@@ -54,6 +55,7 @@ class Schedule:
         self._core = core
         self._settings = settings
         self._stored = stored
+        self._threads = DaemonThreads()
         self._ending = threading.Event()
 
     async def run(self) -> None:
@@ -62,7 +64,7 @@ class Schedule:
         try:
             await anyio.sleep(_FIRST)
             while True:
-                report = await anyio.to_thread.run_sync(self.once, abandon_on_cancel=True)
+                report = await asyncio.wrap_future(self._threads.submit(self.once))
                 if report is not None and report.fixed:
                     self._stored()
                 await anyio.sleep(_LOOK_EVERY)
