@@ -27,8 +27,10 @@ from supertokens_events.cli import cli
 from supertokens_events.config import CoreSettings
 from supertokens_events.core_api import Core, CoreError
 from supertokens_events.outbox import Retention
-from supertokens_events.reconcile import EventsLost, Reconciling, Wanted, follow
+from supertokens_events.reconcile import follow
 from supertokens_events.reconcile.mark import Book
+from supertokens_events.reconcile.record import EventsLost
+from supertokens_events.reconcile.run import Reconciling, Wanted
 
 RECIPES = [emailpassword(), emailverification(), passwordless(), userroles(), linking(), sessions()]
 ALL = Wanted(tenants=True, roles=True)

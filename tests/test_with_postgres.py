@@ -13,7 +13,7 @@ from supertokens_events.backfill import Filling, Position, Range
 from supertokens_events.config import CoreSettings
 from supertokens_events.core_api import Core
 from supertokens_events.outbox import DeliveryState
-from supertokens_events.reconcile import Reconciling, Wanted
+from supertokens_events.reconcile.run import Reconciling, Wanted
 
 APPEND_TIMEOUT = 0.3
 PATIENCE = 2.0  # seconds that a busy machine may need beside the deadline

@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from supertokens_python.plugins import SuperTokensPlugin
 
     from supertokens_events.dispatch import Dispatcher, DispatcherThread
-    from supertokens_events.reconcile import Schedule
+    from supertokens_events.reconcile.schedule import Schedule
 
 __all__ = ["Events", "retention"]
 
@@ -243,7 +243,7 @@ class Events:
         )
 
     def _schedule(self) -> Schedule:
-        from supertokens_events.reconcile import Schedule
+        from supertokens_events.reconcile.schedule import Schedule
 
         return Schedule(
             self.outbox,

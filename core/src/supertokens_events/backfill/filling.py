@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import replace
 
 from supertokens_events.backfill.history import History, Key, identity, key_of
 from supertokens_events.backfill.position import Position, Range, Saved
@@ -76,10 +75,11 @@ class Filling:
         self._outbox = outbox
         self._core = core
         self._plan = plan
-        self._direct = Direct(outbox, plugins, lambda: replace(plan, routes=(route,)))
+        self._direct = Direct(outbox, plugins, lambda: plan)
         self._pace = Pace(rate, wait, clock)
         self._dry_run = dry_run
         self._progress = progress
+        self._tenants: Sequence[str] = ()
 
     def run(self, position: Position) -> Tally:
         """Go on from ``position`` to the end. Raises :class:`Refused` when the sink wants nothing of what it would get."""

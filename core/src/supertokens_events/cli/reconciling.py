@@ -13,7 +13,7 @@ from supertokens_events.cli.progress import Progress
 from supertokens_events.cli.project import Project, pass_project
 
 if TYPE_CHECKING:
-    from supertokens_events.reconcile import Report
+    from supertokens_events.reconcile.report import Report
 
 __all__ = ["reconcile"]
 
@@ -56,7 +56,7 @@ def reconcile(
     Users that were never told of or are gone, e-mail addresses, phone numbers, verifications and links that differ: what changed
     without us, or was lost on its way. Exit code 1 when something differs and --fix is not given.
     """
-    from supertokens_events.reconcile import Reconciling, Wanted
+    from supertokens_events.reconcile.run import Reconciling, Wanted
 
     if baseline and (fix or tenants or roles):
         raise Mistake("--baseline takes everything as it is, and goes with no other option but --json")

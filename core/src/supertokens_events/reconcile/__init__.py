@@ -2,14 +2,11 @@
 
 Between the core's answer and our commit a crash loses an event, and other SDKs, the core's own API and its database change users
 without us. What was told of each login method is kept in the outbox's records, beside the events and longer than they are.
+
+Whoever keeps the record up to date needs :func:`follow` alone. What reads the core is in modules of its own: an app that never
+compares loads no HTTP client for it.
 """
 
-from supertokens_events.reconcile.difference import Difference
 from supertokens_events.reconcile.follow import follow
-from supertokens_events.reconcile.mark import Mark
-from supertokens_events.reconcile.record import EventsLost
-from supertokens_events.reconcile.report import Report
-from supertokens_events.reconcile.run import Reconciling, Wanted
-from supertokens_events.reconcile.schedule import Schedule
 
-__all__ = ["Difference", "EventsLost", "Mark", "Reconciling", "Report", "Schedule", "Wanted", "follow"]
+__all__ = ["follow"]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Collection
-from typing import Any, TypeVar
+from typing import Any
 
 from supertokens_events.outbox.contract import StoredEvent
 from supertokens_events.outbox.postgres.claim import NOW
@@ -12,9 +12,6 @@ from supertokens_events.outbox.postgres.connections import Connection
 from supertokens_events.outbox.records import NOTHING, Change, Grant, Records, Stretch, Told
 
 __all__ = ["PostgresRecords", "forget"]
-
-T = TypeVar("T")
-Run = Callable[[Callable[[Connection], T]], T]
 
 _EVENT = "SELECT sequence, id, type, timestamp, tenant_id, user_id, correlation_id, stored_at, payload FROM event e"
 _TOLD = "SELECT recipe_user_id, user_id, facts, own_id FROM told"
