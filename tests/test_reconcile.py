@@ -262,6 +262,15 @@ class TestFinding:
 
         assert reconciling(events, old).run().found == []
 
+    def test_a_mapping_that_nobody_is_told(self, make_events, old, reconciling):
+        """Makes nobody new of who has it."""
+        events = make_events(capture={"events": ["*", "!user.id_mapping.created"]})
+        state = old._state
+        state.internal_ids["customer-4711"] = id_of(1)
+        state.mappings[id_of(1)] = type("Mapping", (), {"external_id": "customer-4711", "info": None})()
+
+        assert reconciling(events, old).run().found == []
+
     def test_history_for_one_sink(self, events, old, reconciling):
         """What a backfill told one sink, nobody else was told."""
         user = newcomer(old, 8)

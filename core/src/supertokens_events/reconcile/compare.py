@@ -105,6 +105,8 @@ class Comparer:
             own_id=row.recipe_user_id,
             user_id=one.recipe_user_id if row.user_id == row.recipe_user_id else row.user_id,
         )
+        if not self._is_said("user.id_mapping.created"):
+            return after
         data = UserIdMappingCreated(supertokens_user_id=row.recipe_user_id, external_user_id=one.recipe_user_id)
         fact = Fact(data, one.recipe_user_id, None, one.time_joined)
         return after if self._say(found, fact, after, gone=(row.recipe_user_id,)) else None
