@@ -39,6 +39,7 @@ if TYPE_CHECKING:
 
     from supertokens_events.dispatch import Dispatcher, DispatcherThread
     from supertokens_events.handlers import BeforeResponse, Function, Handler, Handlers
+    from supertokens_events.reconcile.schedule import Schedule
 
 __all__ = ["Events", "retention"]
 
@@ -70,7 +71,7 @@ class Events:
         self._may_dispatch = thread
         self._thread = self._dispatcher_thread() if thread and settings.dispatcher.run == "thread" else None
         self._stopping = False
-        plan = self._plan()
+        plan = self.plan
         self.emitter = Emitter(
             self.outbox,
             plugins,
@@ -102,6 +103,19 @@ class Events:
 
     def __repr__(self) -> str:
         return f"<Events {self.settings.file} sinks={list(self.settings.sinks)}>"
+
+    @property
+    def plan(self) -> Plan:
+        """What is stored now, and who gets it."""
+        settings, capture = self.settings, self.settings.capture
+        sinks = [Route(sink.name, sink.subscription, sink.enabled, sink.ordered) for sink in settings.sinks.values()]
+        return Plan(
+            (*sinks, *(self._handlers.routes() if self._handlers else ())),
+            settings.captured(self.plugins.catalog),
+            settings.app.source,
+            capture.trusted_proxies,
+            None if capture.context is None else frozenset(capture.context),
+        )
 
     # Capture -------------------------------------------------------------------------------------------------------
 
@@ -180,7 +194,7 @@ class Events:
             self.emitter.following = self._before_response
         if self._thread is None and self._may_dispatch:
             self._thread = self._dispatcher_thread()  # for the handlers alone: no other process has them
-        self.emitter.replace(self._plan())
+        self.emitter.replace(self.plan)
 
     def _say_what_never_comes(self, handler: Handler) -> None:
         """An app may emit types that are in no catalog, so this is no error."""
@@ -350,6 +364,7 @@ class Events:
         from supertokens_events.dispatch import Dispatcher
         from supertokens_events.dispatch.keeper import Keeping
         from supertokens_events.dispatch.notices import Notices
+        from supertokens_events.reconcile import follow
 
         supply = _Supply(
             self.follow,
@@ -363,15 +378,31 @@ class Events:
             self.plugins,
             self.ledger,
             poll_interval=self.settings.dispatcher.poll_interval,
-            keeping=Keeping(retention(self.settings), self.settings.outbox.erase_on_user_deleted),
+            keeping=Keeping(
+                retention(self.settings), self.settings.outbox.erase_on_user_deleted, partial(follow, self.outbox)
+            ),
             supply=supply,
             notices=Notices(self.emitter),
+            chores=[] if handlers_alone or self.settings.reconcile.every is None else [self._schedule().run],
+        )
+
+    def _schedule(self) -> Schedule:
+        from supertokens_events.reconcile.schedule import Schedule
+
+        return Schedule(
+            self.outbox,
+            self.plugins,
+            self.ledger,
+            lambda: self.plan,
+            core=self.settings.core,
+            settings=self.settings.reconcile,
+            stored=lambda: self._stored(()),
         )
 
     def _apply(self, new: Settings) -> None:
         """Do by ``new`` from now on; the dispatcher asks for its sinks by itself."""
         self.settings = new
-        self.emitter.replace(self._plan())
+        self.emitter.replace(self.plan)
 
     def _build(self, config: SinkConfig) -> Sink[Any] | None:
         """The sink of a configuration; ``None``, counted and logged, when it cannot be made."""
@@ -382,17 +413,6 @@ class Events:
             why = describe_exception(error)
             log.error("A sink could not be made; its deliveries wait.", sink=config.name, error=why)
             return None
-
-    def _plan(self) -> Plan:
-        settings, capture = self.settings, self.settings.capture
-        sinks = [Route(sink.name, sink.subscription, sink.enabled, sink.ordered) for sink in settings.sinks.values()]
-        return Plan(
-            (*sinks, *(self._handlers.routes() if self._handlers else ())),
-            settings.captured(self.plugins.catalog),
-            settings.app.source,
-            capture.trusted_proxies,
-            None if capture.context is None else frozenset(capture.context),
-        )
 
     def _dispatcher_thread(self) -> DispatcherThread:
         # Imported here: an app that only stores does not pay for anyio.

@@ -25,6 +25,8 @@ COMMANDS = [
     "dead",
     "replay",
     "enable",
+    "backfill",
+    "reconcile",
     "serve",
     "prune",
     "erase",

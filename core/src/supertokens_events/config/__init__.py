@@ -16,8 +16,10 @@ from supertokens_events.config.model import (
     DEFAULT_EVENTS,
     AppSettings,
     CaptureSettings,
+    CoreSettings,
     DispatcherSettings,
     OutboxSettings,
+    ReconcileSettings,
     RetentionSettings,
     ServerSettings,
     Settings,
@@ -25,7 +27,7 @@ from supertokens_events.config.model import (
 )
 from supertokens_events.config.reader import Reader
 from supertokens_events.config.stamps import Stamp, stamp
-from supertokens_events.config.values import parse_size
+from supertokens_events.config.values import parse_rate, parse_size
 
 __all__ = [
     "CONFIG_VARIABLE",
@@ -34,9 +36,11 @@ __all__ = [
     "AppSettings",
     "CaptureSettings",
     "ConfigurationError",
+    "CoreSettings",
     "DispatcherSettings",
     "OutboxSettings",
     "Reader",
+    "ReconcileSettings",
     "RetentionSettings",
     "ServerSettings",
     "Settings",
@@ -45,6 +49,7 @@ __all__ = [
     "find_file",
     "load_file",
     "load_settings",
+    "parse_rate",
     "parse_size",
     "stamp",
     "with_sinks",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import anyio
@@ -25,6 +26,8 @@ class Keeping:
 
     retention: Retention = field(default_factory=Retention)
     erase_deleted: bool = False
+    before: Callable[[], object] = lambda: None
+    """Called each time before anything goes: whoever has to read it does so now."""
 
     @property
     def everything(self) -> bool:
@@ -54,6 +57,7 @@ class Keeper:
         """Everything that is due to go; returns how much that was."""
         pruned, erased = Pruned(), Erased()
         outbox = self._line.outbox
+        await self._line.store(self._keeping.before)
         while any(went := await self._line.store(outbox.prune, self._keeping.retention)):
             pruned = Pruned(*map(sum, zip(pruned, went, strict=True)))
             await anyio.sleep(_PAUSE)

@@ -35,6 +35,7 @@ from supertokens_events.outbox.contract import (
 )
 from supertokens_events.outbox.hook_times import save_hook_times
 from supertokens_events.outbox.looking import Wanted
+from supertokens_events.outbox.records import Change, Grant, Records, Stretch, Told
 from supertokens_events.outbox.replaying import HELD, Replayed, Run, Selection, Verdict
 from supertokens_events.outbox.sqlite.outbox import SqliteOutbox
 
@@ -42,12 +43,14 @@ __all__ = [
     "HELD",
     "Attempt",
     "Breaker",
+    "Change",
     "Claim",
     "DeliveryState",
     "Disabled",
     "Dispatching",
     "Entry",
     "Erased",
+    "Grant",
     "LedgerCount",
     "Look",
     "NewDelivery",
@@ -57,6 +60,7 @@ __all__ = [
     "OutboxUnavailable",
     "Pruned",
     "Pulse",
+    "Records",
     "Replayed",
     "Retention",
     "Run",
@@ -67,6 +71,8 @@ __all__ = [
     "StoredDelivery",
     "StoredEvent",
     "StoredSink",
+    "Stretch",
+    "Told",
     "Verdict",
     "Wanted",
     "open_outbox",

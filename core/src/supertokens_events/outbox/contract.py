@@ -21,6 +21,7 @@ from supertokens_events.sink import Delivery
 
 if TYPE_CHECKING:
     from supertokens_events.outbox.looking import Wanted
+    from supertokens_events.outbox.records import Records
     from supertokens_events.outbox.replaying import Replayed, Run, Selection
 
 __all__ = [
@@ -604,3 +605,10 @@ class Outbox(ABC):
         """The latest ``limit`` deliveries that match, in order of their events, with their attempts; or the first ones after
         the ``cursor`` of one. ``wanted`` says more about them, instead of the others.
         """
+
+    # Beside the events ---------------------------------------------------------------------------------------------
+
+    @property
+    @abstractmethod
+    def records(self) -> Records:
+        """What is kept beside the events, and outlives them."""

@@ -99,7 +99,13 @@ class Following:
         self._notice_fork()
         with self._applying:
             before = self.configured
-            self.configured = replace(settings, outbox=before.outbox, dispatcher=before.dispatcher)
+            self.configured = replace(
+                settings,
+                outbox=before.outbox,
+                dispatcher=before.dispatcher,
+                core=before.core,
+                reconcile=before.reconcile,
+            )
             self._put_together()
         _warn(before, settings)
         log.info("The configuration has changed and is applied.", file=settings.file, sinks=list(settings.sinks))
@@ -163,6 +169,8 @@ def _warn(before: Settings, now: Settings) -> None:
     dispatcher = before.dispatcher
     if (now.dispatcher.run, now.dispatcher.poll_interval) != (dispatcher.run, dispatcher.poll_interval):
         log.warning("[dispatcher] has changed; that needs a restart.", file=now.file)
+    if (now.core, now.reconcile) != (before.core, before.reconcile):
+        log.warning("[core] or [reconcile] has changed; that needs a restart.", file=now.file)
 
 
 def skip_all(outbox: Outbox, name: str) -> int:

@@ -49,6 +49,7 @@ from supertokens_events.outbox.postgres import (
 )
 from supertokens_events.outbox.postgres.connections import Address, Connection, Connections
 from supertokens_events.outbox.postgres.listener import Listener, Notifier
+from supertokens_events.outbox.postgres.records import PostgresRecords
 from supertokens_events.outbox.postgres.room import Room, WhenFull
 from supertokens_events.outbox.postgres.schema import MISSING, Schema
 from supertokens_events.outbox.replaying import Replayed, Run, Selection
@@ -356,3 +357,9 @@ class PostgresOutbox(Outbox):
         types = None if event_type is None else (event_type,)
         asked = wanted or Wanted(types=types, event_id=event_id, sink=sink, state=state, since=since)
         return self._run(lambda connection: reading.deliveries(connection, asked, after, limit))
+
+    # Beside the events ---------------------------------------------------------------------------------------------
+
+    @property
+    def records(self) -> PostgresRecords:
+        return PostgresRecords(self._run)

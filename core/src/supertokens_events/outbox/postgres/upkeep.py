@@ -11,6 +11,7 @@ from supertokens_events.ledger import LedgerKey, Reason
 from supertokens_events.outbox.contract import Erased, LedgerCount, Pruned, Retention
 from supertokens_events.outbox.postgres.claim import NOW, release_keys
 from supertokens_events.outbox.postgres.connections import Connection
+from supertokens_events.outbox.postgres.records import forget
 
 __all__ = ["erase", "erase_deleted", "ledger", "prunable", "prune", "record", "size"]
 
@@ -183,6 +184,8 @@ def erase(connection: Connection, user_id: str) -> Erased:
     assert row is not None
     first, last = row
     erased = [_erase_between(connection, user_id, after) for after in range(first, last, _SPAN)]
+    with connection.transaction():
+        forget(connection, user_id)
     return Erased(*(sum(counts) for counts in zip(*erased, strict=True))) if erased else Erased()
 
 

@@ -48,6 +48,7 @@ from supertokens_events.outbox.sqlite import (
 )
 from supertokens_events.outbox.sqlite.claim import Turns, hold, unclaimed
 from supertokens_events.outbox.sqlite.file import CHECKPOINT, COUNT, SqliteFile
+from supertokens_events.outbox.sqlite.records import SqliteRecords, forget
 from supertokens_events.outbox.sqlite.write import claims_of, insert, settle
 
 __all__ = ["SqliteOutbox"]
@@ -85,6 +86,7 @@ class SqliteOutbox(Outbox):
             busy_timeout=busy_timeout,
             clock=clock,
         )
+        self._records = SqliteRecords(self._file, clock)
         self._turns = Turns()
         self._search_again = 0.0
         self._given = 0  # the last sequence; a file that takes the place of ours goes on from there
@@ -318,6 +320,7 @@ class SqliteOutbox(Outbox):
         with self._file.transaction() as connection:
             since = room.events_that_name(connection, user_id, last)
             erased = room.erase_events(connection, {*found, *since})
+            forget(connection, user_id)
         self._overwrite(erased)
         return erased
 
@@ -384,3 +387,9 @@ class SqliteOutbox(Outbox):
         wanted = wanted or Wanted(types=types, event_id=event_id, sink=sink, state=state, since=since)
         with self._file.reading() as connection:
             return read.deliveries(connection, wanted, after, limit)
+
+    # Beside the events ---------------------------------------------------------------------------------------------
+
+    @property
+    def records(self) -> SqliteRecords:
+        return self._records
