@@ -1,0 +1,175 @@
+"""Messages in Block Kit: one event, or many together, within Slack's limits whatever they hold.
+
+Limits: 50 blocks; a section's text 3,000 characters, its fields 10 of 2,000; and, documented nowhere, some 13,000 characters in
+all blocks together (``msg_blocks_too_long``). A :class:`~supertokens_events_slack.template.Template` comes to 1,200 at most.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from supertokens_events.sink import Delivery
+from supertokens_events_slack.fields import Document, document_of, happened_at
+from supertokens_events_slack.fields import field as field_of
+from supertokens_events_slack.mrkdwn import code, date, link
+from supertokens_events_slack.template import Template, UrlTemplate
+from supertokens_events_slack.texts import TEXTS, text_for_another, urgency_of
+
+__all__ = ["Message", "Writer"]
+
+Block = Mapping[str, Any]
+
+_TOLD = 5  # events that are told one by one in a message about many
+_TYPES = 20  # lines of counts
+_VALUE = 120  # characters of a value in a field
+_MORE_FIELDS = 4  # of the event's own data
+_MOST_FIELDS = 10  # Slack's limit
+_ALL = 11_000  # characters in all blocks
+_TEXT = 3000  # characters of the fallback: of 40,000 that Slack takes, more than any notification shows
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """What is posted. ``text`` is for notifications and screen readers, the blocks for everybody else."""
+
+    text: str = field(repr=False)
+    blocks: Sequence[Block] = field(repr=False)
+
+    def payload(self) -> dict[str, Any]:
+        """As both ``chat.postMessage`` and incoming webhooks take it. A URL in a value is nobody's wish to show a page."""
+        return {"text": self.text, "blocks": list(self.blocks), "unfurl_links": False, "unfurl_media": False}
+
+
+class Writer:
+    """Writes messages. ``templates`` are a person's own texts by event type, ``dashboard`` is what each event links to."""
+
+    def __init__(self, templates: Mapping[str, Template] | None = None, dashboard: UrlTemplate | None = None) -> None:
+        self._templates = dict(templates or {})
+        self._dashboard = dashboard
+
+    def write(self, deliveries: Sequence[Delivery]) -> Message:
+        """One message about all of ``deliveries``, of which there is at least one."""
+        if len(deliveries) == 1:
+            return self._about_one(document_of(deliveries[0]), deliveries[0].event_type)
+        return self._about_many(deliveries)
+
+    # One event -----------------------------------------------------------------------------------------------------
+
+    def _about_one(self, document: Document, event_type: str) -> Message:
+        sentence = self._sentence(document, event_type)
+        fields = [_mrkdwn(f"*{label}*\n{text}") for label, text in _facts(document)]
+        blocks: list[Block] = [{"type": "section", "text": _mrkdwn(sentence)}]
+        if fields:
+            blocks.append({"type": "section", "fields": fields[:_MOST_FIELDS]})
+        blocks.append(_context(self._origin(document, event_type)))
+        return Message(sentence, blocks)
+
+    def _sentence(self, document: Document, event_type: str) -> str:
+        return urgency_of(event_type).sign + self._template(event_type).render(document)
+
+    def _template(self, event_type: str) -> Template:
+        template = self._templates.get(event_type)
+        if template is None:
+            text = TEXTS.get(event_type) or text_for_another(event_type[:_VALUE])
+            template = self._templates[event_type] = Template.parse(text)
+        return template
+
+    def _origin(self, document: Document, event_type: str) -> str:
+        parts = [code(event_type, _VALUE), code(document.get("id"), _VALUE)]
+        if moment := happened_at(document):
+            parts.insert(0, date(moment))
+        return " · ".join([*parts, *self._link(document)])
+
+    def _link(self, document: Document) -> Iterator[str]:
+        if self._dashboard is not None and (url := self._dashboard.render(document)) is not None:
+            yield link(url, "Open in the dashboard")
+
+    # Many ----------------------------------------------------------------------------------------------------------
+
+    def _about_many(self, deliveries: Sequence[Delivery]) -> Message:
+        counts = Counter(delivery.event_type for delivery in deliveries)
+        ranked = sorted(counts, key=lambda name: (urgency_of(name), -counts[name], name))
+        first = sorted(deliveries, key=lambda delivery: urgency_of(delivery.event_type))[:_TOLD]
+        lines = [f"*{len(deliveries)} events*", *_count_lines(counts, ranked)]
+        blocks: list[Block] = [{"type": "section", "text": _mrkdwn("\n".join(lines))}]
+        told = 0
+        for delivery in first:
+            more = [*self._told(document_of(delivery), delivery.event_type)]
+            if _size(blocks) + _size(more) > _ALL:
+                break
+            blocks += more
+            told += 1
+        if left := len(deliveries) - told:
+            blocks.append(_context(f"and {left} more"))
+        if ends := _span(deliveries):
+            blocks.append(_context(ends))
+        summary = ", ".join(f"{counts[name]} {name[:_VALUE]}" for name in ranked)
+        return Message(f"{urgency_of(ranked[0]).sign}{len(deliveries)} events: {summary}"[:_TEXT], blocks)
+
+    def _told(self, document: Document, event_type: str) -> Iterator[Block]:
+        yield {"type": "section", "text": _mrkdwn(self._sentence(document, event_type))}
+        facts = [text for label, text in _facts(document) if label in {"From", "Tenant"}]
+        yield _context(" · ".join([self._origin(document, event_type), *facts]))
+
+
+def _facts(document: Document) -> Iterator[tuple[str, str]]:
+    """Who, where from, and what else is known, each with its name."""
+    for label, path in (("User", "user_id"), ("By", "actor"), ("From", "context.ip"), ("Tenant", "tenant_id")):
+        value = _by(document) if path == "actor" else field_of(document, path)
+        if value:
+            yield label, code(value, _VALUE)
+    if agent := field_of(document, "context.user_agent"):
+        yield "With", code(agent, _VALUE)
+    data = document.get("data")
+    plain = data.items() if isinstance(data, Mapping) else ()
+    told = ("", document.get("user_id"))
+    scalars = [(name, value) for name, value in plain if isinstance(value, str | int | float) and value not in told]
+    for name, value in scalars[:_MORE_FIELDS]:
+        yield _label(str(name)), code(value, _VALUE)
+
+
+def _by(document: Document) -> str | None:
+    """Who did it, where that is not the user whom it is about."""
+    kind, user = field_of(document, "actor.type"), field_of(document, "actor.user_id")
+    if kind in {None, "unknown"} or (kind == "user" and user == document.get("user_id")):
+        return None
+    known = field_of(document, "actor.email") or user
+    return f"{kind} {known}" if known else str(kind)
+
+
+def _label(name: str) -> str:
+    words = name.replace("_", " ")[:_VALUE]
+    shown = "".join(sign if sign.isalnum() or sign == " " else "\N{REPLACEMENT CHARACTER}" for sign in words)
+    return shown[:1].upper() + shown[1:] if shown.strip() else "\N{REPLACEMENT CHARACTER}"
+
+
+def _count_lines(counts: Mapping[str, int], ranked: Sequence[str]) -> Iterator[str]:
+    for name in ranked[:_TYPES]:
+        yield f"{counts[name]} \N{MULTIPLICATION SIGN} {urgency_of(name).sign}{code(name, _VALUE)}"
+    if rest := ranked[_TYPES:]:
+        yield f"{sum(counts[name] for name in rest)} \N{MULTIPLICATION SIGN} {len(rest)} other types"
+
+
+def _span(deliveries: Sequence[Delivery]) -> str:
+    """From when to when, and which they are in the outbox."""
+    moments = [moment for one in (deliveries[0], deliveries[-1]) if (moment := happened_at(document_of(one)))]
+    sequences = [delivery.sequence for delivery in deliveries]
+    times = " to ".join(dict.fromkeys(date(moment) for moment in sorted(moments)))
+    return " · ".join(part for part in (times, f"sequence {min(sequences)} to {max(sequences)}") if part)
+
+
+def _mrkdwn(text: str) -> Block:
+    """``verbatim``: nothing in it is made a link or a mention that is not written as one."""
+    return {"type": "mrkdwn", "text": text, "verbatim": True}
+
+
+def _size(blocks: Sequence[Block]) -> int:
+    return len(json.dumps(blocks, ensure_ascii=False))
+
+
+def _context(text: str) -> Block:
+    return {"type": "context", "elements": [_mrkdwn(text)]}
