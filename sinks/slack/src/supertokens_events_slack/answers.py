@@ -71,7 +71,8 @@ _CODES = {
         action_prohibited invalid_token no_active_hooks no_service no_service_id no_team team_disabled user_not_found
         posting_to_general_channel_denied access_denied accesslimited account_inactive deprecated_endpoint
         ekm_access_denied enterprise_is_restricted invalid_auth method_deprecated missing_scope no_permission
-        not_allowed_token_type not_authed org_login_required team_access_not_granted team_not_found token_expired token_revoked two_factor_setup_required
+        not_allowed_token_type not_authed org_login_required team_access_not_granted team_not_found
+        token_expired token_revoked two_factor_setup_required
     """,
     _Kind.CHANNEL: """
         channel_is_archived channel_not_found is_archived messages_tab_disabled not_in_channel restricted_action

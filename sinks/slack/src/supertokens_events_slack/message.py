@@ -94,7 +94,8 @@ class Writer:
         counts = Counter(delivery.event_type for delivery in deliveries)
         ranked = sorted(counts, key=lambda name: (urgency_of(name), -counts[name], name))
         first = sorted(deliveries, key=lambda delivery: urgency_of(delivery.event_type))[:_TOLD]
-        lines = [f"*{len(deliveries)} events*", *_count_lines(counts, ranked)]
+        documents = [document_of(delivery) for delivery in deliveries]
+        lines = [f"*{len(deliveries)} events*", *_count_lines(counts, ranked), *_spread(documents)]
         blocks: list[Block] = [{"type": "section", "text": _mrkdwn("\n".join(lines))}]
         told = 0
         for delivery in first:
@@ -105,14 +106,13 @@ class Writer:
             told += 1
         if left := len(deliveries) - told:
             blocks.append(_context(f"and {left} more"))
-        if ends := _span(deliveries):
-            blocks.append(_context(ends))
+        blocks.append(_context(_span(deliveries, documents)))
         summary = ", ".join(f"{counts[name]} {name[:_VALUE]}" for name in ranked)
         return Message(f"{urgency_of(ranked[0]).sign}{len(deliveries)} events: {summary}"[:_TEXT], blocks)
 
     def _told(self, document: Document, event_type: str) -> Iterator[Block]:
         yield {"type": "section", "text": _mrkdwn(self._sentence(document, event_type))}
-        facts = [text for label, text in _facts(document) if label in {"From", "Tenant"}]
+        facts = [f"{label.lower()} {text}" for label, text in _facts(document) if label in {"From", "Tenant"}]
         yield _context(" · ".join([self._origin(document, event_type), *facts]))
 
 
@@ -122,14 +122,14 @@ def _facts(document: Document) -> Iterator[tuple[str, str]]:
         value = _by(document) if path == "actor" else field_of(document, path)
         if value:
             yield label, code(value, _VALUE)
-    if agent := field_of(document, "context.user_agent"):
-        yield "With", code(agent, _VALUE)
     data = document.get("data")
     plain = data.items() if isinstance(data, Mapping) else ()
     told = ("", document.get("user_id"))
     scalars = [(name, value) for name, value in plain if isinstance(value, str | int | float) and value not in told]
     for name, value in scalars[:_MORE_FIELDS]:
         yield _label(str(name)), code(value, _VALUE)
+    if agent := field_of(document, "context.user_agent"):
+        yield "With", code(agent, _VALUE)
 
 
 def _by(document: Document) -> str | None:
@@ -154,11 +154,24 @@ def _count_lines(counts: Mapping[str, int], ranked: Sequence[str]) -> Iterator[s
         yield f"{sum(counts[name] for name in rest)} \N{MULTIPLICATION SIGN} {len(rest)} other types"
 
 
-def _span(deliveries: Sequence[Delivery]) -> str:
+def _spread(documents: Sequence[Document]) -> Iterator[str]:
+    """About how many users, and from where: one address behind many failures is what to look for."""
+    users = {user for document in documents if isinstance(user := document.get("user_id"), str)}
+    sources = Counter(ip for document in documents if isinstance(ip := field_of(document, "context.ip"), str))
+    parts = [f"{len(users)} users"] if len(users) > 1 else []
+    if sources:
+        most, times = sources.most_common(1)[0]
+        everywhere = f"from {len(sources)} addresses, most from" if len(sources) > 1 else "from"
+        parts.append(f"{everywhere} {code(most, _VALUE)} ({times})")
+    if parts:
+        yield " · ".join(parts)
+
+
+def _span(deliveries: Sequence[Delivery], documents: Sequence[Document]) -> str:
     """From when to when, and which they are in the outbox."""
-    moments = [moment for one in (deliveries[0], deliveries[-1]) if (moment := happened_at(document_of(one)))]
+    moments = [moment for document in documents if (moment := happened_at(document))]
     sequences = [delivery.sequence for delivery in deliveries]
-    times = " to ".join(dict.fromkeys(date(moment) for moment in sorted(moments)))
+    times = " to ".join(dict.fromkeys(date(end(moments)) for end in (min, max))) if moments else ""
     return " · ".join(part for part in (times, f"sequence {min(sequences)} to {max(sequences)}") if part)
 
 
