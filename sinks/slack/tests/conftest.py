@@ -1,8 +1,14 @@
 """A Slack on loopback, a clock for it and for the sinks, and sinks made by settings."""
 
 import pytest
-from doubles.slack import SlackDouble
+from hypothesis import settings
 from slack_sinks import Time, made, token_settings, webhook_settings
+
+from doubles.slack import SlackDouble
+
+# A slow machine is not a broken one: no deadline. What is tried is the same in every run.
+settings.register_profile("quick", max_examples=60, deadline=None, derandomize=True, database=None)
+settings.load_profile("quick")
 
 
 @pytest.fixture

@@ -1,11 +1,13 @@
 """The Slack sink against a double that enforces Slack's limits: what is posted where, how often, and what came of each event."""
 
+import json
 import re
+from itertools import pairwise
 
 import pytest
-from doubles.slack import HANG, mentions, response, shown
 from slack_sinks import deliver, delivery, raw
 
+from doubles.slack import HANG, mentions, response, shown
 from supertokens_events.sink import Delivered, Rejected, Retry
 from supertokens_events_slack import register_sink_types
 from supertokens_events_slack.pace import APART
@@ -61,7 +63,9 @@ async def test_an_event_links_to_the_dashboard(slack, webhook):
 
 async def test_an_event_without_the_field_has_no_link(slack, webhook):
     """What an event lacks is not linked to."""
-    await deliver(webhook(dashboard_url="https://admin.example.com/{user_id}"), delivery("tenant.created", user_id=None))
+    await deliver(
+        webhook(dashboard_url="https://admin.example.com/{user_id}"), delivery("tenant.created", user_id=None)
+    )
 
     assert "admin.example.com" not in shown(slack.messages[0])
 
@@ -89,7 +93,7 @@ async def test_a_burst_is_one_message(slack, webhook):
     (message,) = slack.messages
     assert outcomes == [Delivered({"status": 200, "events": 500})] * 500
     assert message.text.endswith("500 events: 1 session.token_theft_detected, 480 user.sign_in.failed, 19 user.created")
-    assert re.findall(r"^(\d+) ×.*`(.*)`$", shown(message), re.MULTILINE) == [
+    assert re.findall("^(\\d+) \N{MULTIPLICATION SIGN}.*`(.*)`$", shown(message), re.MULTILINE) == [
         ("1", THEFT),
         ("480", FAILED),
         ("19", "user.created"),
@@ -115,7 +119,7 @@ async def test_a_mix_of_all_types(slack, webhook):
     outcomes = await deliver(webhook(), *(delivery(name, n) for n, name in enumerate(types)))
 
     assert {type(outcome) for outcome in outcomes} == {Delivered}
-    assert "180 × 180 other types" in shown(slack.messages[0])
+    assert "180 \N{MULTIPLICATION SIGN} 180 other types" in shown(slack.messages[0])
 
 
 async def test_messages_are_a_second_apart(slack, webhook, time):
@@ -127,7 +131,7 @@ async def test_messages_are_a_second_apart(slack, webhook, time):
     await sink.close()
 
     times = [message.at for message in slack.messages]
-    assert [later - earlier for earlier, later in zip(times, times[1:], strict=False)] == [APART] * 3
+    assert [later - earlier for earlier, later in pairwise(times)] == [APART] * 3
     assert len(slack.requests) == 4
 
 
@@ -169,7 +173,9 @@ async def test_the_bad_event_is_found(slack, webhook):
     assert sum(outcome.detail["events"] == 1 for outcome in outcomes if isinstance(outcome, Delivered)) < 5
 
 
-@pytest.mark.parametrize("error", ["no_text", "invalid_blocks", "msg_too_long", "msg_blocks_too_long", "invalid_arguments"])
+@pytest.mark.parametrize(
+    "error", ["no_text", "invalid_blocks", "msg_too_long", "msg_blocks_too_long", "invalid_arguments"]
+)
 async def test_a_message_that_a_token_cannot_post(slack, app, error):
     """The Web API's complaints about a message are about that message: the event is dead, the sink goes on."""
     slack.refuses = lambda _: error
@@ -279,7 +285,9 @@ async def test_only_one_delivery_pays_for_a_place_that_is_gone(slack, webhook):
     assert {(type(outcome), outcome.counts) for outcome in others} == {(Retry, False)}
 
 
-@pytest.mark.parametrize("error", ["token_revoked", "account_inactive", "token_expired", "missing_scope", "org_login_required"])
+@pytest.mark.parametrize(
+    "error", ["token_revoked", "account_inactive", "token_expired", "missing_scope", "org_login_required"]
+)
 async def test_a_token_that_is_gone(slack, app, error):
     """A token that is good for nothing any more disables the sink; nothing else is posted with it."""
     slack.token_error = error
@@ -352,7 +360,9 @@ async def test_a_failure_of_slacks(slack, webhook, status, away):
     assert outcome.away is (away or status == 500)  # `rollup_error`: nobody's fault but Slack's
 
 
-@pytest.mark.parametrize(("error", "away"), [("internal_error", False), ("fatal_error", False), ("service_unavailable", True)])
+@pytest.mark.parametrize(
+    ("error", "away"), [("internal_error", False), ("fatal_error", False), ("service_unavailable", True)]
+)
 async def test_a_failure_in_an_answer(slack, app, error, away):
     """What the Web API says of its own failures is tried again, and so is an error that nobody has heard of."""
     for said in (error, "an_error_of_tomorrow"):
@@ -366,7 +376,9 @@ async def test_a_failure_in_an_answer(slack, app, error, away):
 PAGE = "<!DOCTYPE html><html><title>Sign in to the Wi-Fi</title></html>"
 
 
-@pytest.mark.parametrize("body", [PAGE, "", "okay", "ok\n<p>", '{"ok": true', '{"ok": "yes"}', "[]", "\x00\xff", "null"])
+@pytest.mark.parametrize(
+    "body", [PAGE, "", "okay", "ok\n<p>", '{"ok": true', '{"ok": "yes"}', "[]", "\x00\xff", "null"]
+)
 async def test_a_200_that_is_not_slacks(slack, webhook, app, body):
     """A 200 from somebody who is not Slack delivers nothing: it is tried again, and the reason says so."""
     slack.misbehave(response(200, body), response(200, body))
@@ -411,6 +423,35 @@ async def test_an_answer_that_ends_in_its_body(slack, app):
 
     assert isinstance(outcome, Retry)
     assert outcome.away
+
+
+STATUSES = (200, 201, 302, 400, 403, 404, 410, 413, 429, 500, 503)
+
+
+@pytest.mark.parametrize("kind", ["webhook", "app"])
+async def test_no_secret_is_kept_of_an_answer(slack, webhook, app, kind, caplog):
+    """Somebody who answers with what we sent him, wherever he puts it, has none of it kept or logged."""
+    caplog.set_level("DEBUG")
+    sink, secret = (webhook(), slack.webhook_url) if kind == "webhook" else (app(), slack.token)
+    path = secret.partition(slack.host)[2] or secret
+    echo = f"no such thing: {secret} {path}"
+    errors = [json.dumps({"ok": False, "error": said}) for said in (echo, secret, path.rpartition("/")[2].lower())]
+    outcomes = []
+    await sink.open()
+    for status in STATUSES:
+        for body in (echo.encode(), path.encode(), *(error.encode() for error in errors)):
+            head = (
+                f"HTTP/1.1 {status} {echo}\r\nserver: {echo}\r\nlocation: {echo}\r\ncontent-length: {len(body)}\r\n\r\n"
+            )
+            slack.misbehave(head.encode() + body)
+            outcomes += await sink.deliver([delivery()])
+    await sink.close()
+
+    said = repr(outcomes) + caplog.text
+    assert "no such thing" in said
+    assert secret not in said
+    assert path not in said
+    assert path.rpartition("/")[2] not in said
 
 
 async def test_a_body_that_is_no_event(slack, webhook):

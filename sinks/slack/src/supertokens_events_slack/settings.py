@@ -47,14 +47,21 @@ def _flat(value: Any) -> Any:
     return found
 
 
+def _patterns(value: tuple[str, ...]) -> tuple[str, ...]:
+    if not value:
+        raise ValueError("must not be empty")
+    for pattern in value:
+        check_pattern(pattern)
+    return value
+
+
 Channel = Annotated[str, AfterValidator(_channel)]
-Pattern = Annotated[str, AfterValidator(check_pattern)]
 
 
 class RuleSettings(SinkSettings):
     """``[[sinks.NAME.rules]]``: events of types that match ``events`` go to ``channel``."""
 
-    events: Annotated[tuple[Pattern, ...], Field(min_length=1)]
+    events: Annotated[tuple[str, ...], AfterValidator(_patterns)]
     channel: Channel
 
 
@@ -172,7 +179,7 @@ class SlackSettings(SinkSettings):
 
 def _check_token(value: object, info: ValidationInfo) -> None:
     """Raises ``ValueError`` where there is a webhook: that has one channel, and does not say what a message is called there."""
-    if value and info.data.get("webhook_url") is not None:
+    if value and info.data.get("webhook_url") is not None and "token" in info.data:
         raise ValueError("goes with token only: an incoming webhook has one channel, and no threads")
 
 
