@@ -186,7 +186,9 @@ async def test_a_message_that_a_token_cannot_post(slack, app, error):
 
 
 async def test_a_call_ends_in_time(slack, webhook, time):
-    """However many bad events there are, a call ends before its deadline: what had no turn yet is due again, unharmed."""
+    """However many bad events there are, a call ends before its deadline; what had no turn has used up an attempt, for a message
+    about it was refused.
+    """
     slack.refuses = lambda payload: "invalid_payload"
     sink = webhook()
     began = time.now
@@ -194,7 +196,27 @@ async def test_a_call_ends_in_time(slack, webhook, time):
 
     assert time.now - began < sink.deadline
     assert {type(outcome) for outcome in outcomes} == {Rejected, Retry}
-    assert all(not outcome.counts for outcome in outcomes if isinstance(outcome, Retry))
+    assert outcomes[-1] == Retry(f"{slack.host} answered invalid_payload to a message about this event and others")
+
+
+async def test_what_had_no_turn_waits_unharmed(slack, app, time):
+    """More messages than a call has time for: the rest is due again, and has used up no attempt."""
+    sink = app(threads="user")
+    slack.refuses = lambda _: setattr(time, "now", time.now + 20)  # it takes its time
+    outcomes = await deliver(sink, *(delivery(number=n, user_id=f"u{n}") for n in range(5)))
+
+    assert [type(outcome) for outcome in outcomes] == [Delivered] * 3 + [Retry] * 2
+    assert outcomes[-1] == Retry("other messages were first", counts=False)
+
+
+async def test_channels_take_turns(slack, app, time):
+    """While one channel's second passes, another one is posted to."""
+    sink = app(rules=[{"events": [THEFT], "channel": "oncall"}], threads="user")
+    kinds = ["user.created", "user.created", THEFT, THEFT]
+    await deliver(sink, *(delivery(kind, n, user_id=f"u{n}") for n, kind in enumerate(kinds)))
+
+    assert [message.channel for message in slack.messages] == ["auth", "oncall", "auth", "oncall"]
+    assert time.slept == [APART]
 
 
 # Threads

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from supertokens_events.sink import Delivery
@@ -35,14 +35,16 @@ class Bundle:
     thread: str | None
     places: Sequence[int]
     deliveries: Sequence[Delivery] = field(repr=False)
+    refused: str | None = None
+    """Why Slack took no message about these and others, if there was one."""
 
-    def halves(self) -> tuple[Bundle, Bundle]:
+    def halves(self, refused: str) -> list[Bundle]:
         """Two bundles of what is in this one, which has at least two deliveries."""
         middle = len(self.places) // 2
-        return (
-            Bundle(self.channel, self.thread, self.places[:middle], self.deliveries[:middle]),
-            Bundle(self.channel, self.thread, self.places[middle:], self.deliveries[middle:]),
-        )
+        return [
+            replace(self, places=self.places[part], deliveries=self.deliveries[part], refused=refused)
+            for part in (slice(middle), slice(middle, None))
+        ]
 
 
 class Bundler:

@@ -28,7 +28,7 @@ _TYPES = 20  # lines of counts
 _VALUE = 120  # characters of a value in a field
 _MORE_FIELDS = 4  # of the event's own data
 _MOST_FIELDS = 10  # Slack's limit
-_ALL = 11_000  # characters in all blocks
+_TOLD_ROOM = 8000  # characters that they may come to, with their JSON
 _TEXT = 3000  # characters of the fallback: of 40,000 that Slack takes, more than any notification shows
 
 
@@ -61,8 +61,9 @@ class Writer:
 
     def _about_one(self, document: Document, event_type: str) -> Message:
         sentence = self._sentence(document, event_type)
-        fields = [_mrkdwn(f"*{label}*\n{text}") for label, text in _facts(document)]
-        blocks: list[Block] = [{"type": "section", "text": _mrkdwn(sentence)}]
+        facts = [*_facts(document), *_data(document, sentence), *_device(document)]
+        fields = [_mrkdwn(f"*{label}*\n{text}") for label, text in facts]
+        blocks: list[Block] = [_section(sentence)]
         if fields:
             blocks.append({"type": "section", "fields": fields[:_MOST_FIELDS]})
         blocks.append(_context(self._origin(document, event_type)))
@@ -95,39 +96,48 @@ class Writer:
         ranked = sorted(counts, key=lambda name: (urgency_of(name), -counts[name], name))
         first = sorted(deliveries, key=lambda delivery: urgency_of(delivery.event_type))[:_TOLD]
         documents = [document_of(delivery) for delivery in deliveries]
-        lines = [f"*{len(deliveries)} events*", *_count_lines(counts, ranked), *_spread(documents)]
-        blocks: list[Block] = [{"type": "section", "text": _mrkdwn("\n".join(lines))}]
-        told = 0
+        told: list[Block] = []
+        left = len(deliveries)
         for delivery in first:
             more = [*self._told(document_of(delivery), delivery.event_type)]
-            if _size(blocks) + _size(more) > _ALL:
+            if _size(told) + _size(more) > _TOLD_ROOM:
                 break
-            blocks += more
-            told += 1
-        if left := len(deliveries) - told:
-            blocks.append(_context(f"and {left} more"))
-        blocks.append(_context(_span(deliveries, documents)))
+            told += more
+            left -= 1
+        lines = [f"*{len(deliveries)} events*", *(_count_lines(counts, ranked) if left else ()), *_spread(documents)]
+        end = f"and {left} more · " if left else ""
+        blocks = [_section("\n".join(lines)), *told, _context(end + _span(deliveries, documents))]
         summary = ", ".join(f"{counts[name]} {name[:_VALUE]}" for name in ranked)
         return Message(f"{urgency_of(ranked[0]).sign}{len(deliveries)} events: {summary}"[:_TEXT], blocks)
 
     def _told(self, document: Document, event_type: str) -> Iterator[Block]:
-        yield {"type": "section", "text": _mrkdwn(self._sentence(document, event_type))}
+        yield _section(self._sentence(document, event_type))
         facts = [f"{label.lower()} {text}" for label, text in _facts(document) if label in {"From", "Tenant"}]
         yield _context(" · ".join([self._origin(document, event_type), *facts]))
 
 
 def _facts(document: Document) -> Iterator[tuple[str, str]]:
-    """Who, where from, and what else is known, each with its name."""
+    """Who and where from, each with its name."""
     for label, path in (("User", "user_id"), ("By", "actor"), ("From", "context.ip"), ("Tenant", "tenant_id")):
         value = _by(document) if path == "actor" else field_of(document, path)
         if value:
             yield label, code(value, _VALUE)
+
+
+def _data(document: Document, sentence: str) -> Sequence[tuple[str, str]]:
+    """What its own data says beyond ``sentence``, the first of it."""
     data = document.get("data")
     plain = data.items() if isinstance(data, Mapping) else ()
-    told = ("", document.get("user_id"))
-    scalars = [(name, value) for name, value in plain if isinstance(value, str | int | float) and value not in told]
-    for name, value in scalars[:_MORE_FIELDS]:
-        yield _label(str(name)), code(value, _VALUE)
+    known = (
+        (str(name), code(value, _VALUE))
+        for name, value in plain
+        if isinstance(value, str | int | float) and value != ""
+    )
+    told = [*(text for _, text in _facts(document)), sentence]
+    return [(_label(name), text) for name, text in known if not any(text in one for one in told)][:_MORE_FIELDS]
+
+
+def _device(document: Document) -> Iterator[tuple[str, str]]:
     if agent := field_of(document, "context.user_agent"):
         yield "With", code(agent, _VALUE)
 
@@ -182,6 +192,10 @@ def _mrkdwn(text: str) -> Block:
 
 def _size(blocks: Sequence[Block]) -> int:
     return len(json.dumps(blocks, ensure_ascii=False))
+
+
+def _section(text: str) -> Block:
+    return {"type": "section", "text": _mrkdwn(text)}
 
 
 def _context(text: str) -> Block:

@@ -28,9 +28,13 @@ class Pace:
         """Seconds on the clock that goes here."""
         return self._clock()
 
+    def wait(self, channel: str | None) -> float:
+        """Seconds until it is the turn of ``channel``."""
+        return max(0.0, self._next.get(channel, 0.0) - self._clock())
+
     async def turn(self, channel: str | None) -> None:
         """Wait for the turn of ``channel``."""
-        if (wait := self._next.get(channel, 0.0) - self._clock()) > 0:
+        if wait := self.wait(channel):
             await self._sleep(wait)
 
     def posted(self, channel: str | None) -> None:

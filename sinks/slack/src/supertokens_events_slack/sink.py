@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 
 import anyio
@@ -25,7 +24,6 @@ _BEGIN = (
     45.0  # seconds of a call in which messages begin: what has not had its turn until then comes with the next call
 )
 _SPARE = 5.0  # seconds beyond those and twice a message's timeout, which end a call in any case
-_NOT_YET = Retry("other messages were first", after=1.0, counts=False)
 
 
 class SlackSink(Sink[SlackSettings]):
@@ -81,15 +79,14 @@ class SlackSink(Sink[SlackSettings]):
 
     async def _deliver(self, deliveries: Sequence[Delivery], until: float) -> Sequence[Outcome]:
         outcomes: dict[int, Outcome] = {}
-        waiting = deque(self._bundler.bundles(deliveries))
+        waiting = [*self._bundler.bundles(deliveries)]
         held: Retry | None = None
         while waiting:
-            bundle = waiting.popleft()
-            if held is None and self._pace.now() > until:
-                held = _NOT_YET
-            verdict = held or await self._post(bundle)
+            bundle = min(waiting, key=lambda one: self._pace.wait(one.channel))
+            waiting.remove(bundle)
+            verdict = held or (await self._post(bundle) if self._pace.now() <= until else _not_yet(bundle))
             if isinstance(verdict, Unfit) and len(bundle.places) > 1:
-                waiting.extendleft(reversed(bundle.halves()))
+                waiting = [*bundle.halves(verdict.reason), *waiting]
                 continue
             came_to = self._outcomes(verdict, bundle)
             outcomes.update(zip(bundle.places, came_to, strict=True))
@@ -139,6 +136,13 @@ class SlackSink(Sink[SlackSettings]):
                 return _first_of_all(refused, count) if refused.disables else [refused] * count
             case Unfit(reason=reason, detail=detail) | NoThread(reason=reason, detail=detail):
                 return [Rejected(reason, {**detail, **about})] * count
+
+
+def _not_yet(bundle: Bundle) -> Retry:
+    """It had no turn. Where one of its events is at fault that uses up an attempt: else nothing might ever end it."""
+    if bundle.refused is not None:
+        return Retry(f"{bundle.refused} to a message about this event and others")
+    return Retry("other messages were first", counts=False)
 
 
 def _first_of_all(refused: Rejected, count: int) -> Sequence[Outcome]:
