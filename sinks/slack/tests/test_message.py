@@ -103,6 +103,7 @@ BAD = {
     "escapes": "&lt;!channel&gt; & <",
     "40,000 characters": "x" * 40_000,
     "40,000 to escape": "&<>" * 14_000,
+    "ampersands": "&" * 1000,
     "control characters": "a\x00b\x07c\x1b[31md\re\nf\tg\x7f\x85",
     "directions": f"a{RLO}moc.live{LRM}\N{ARABIC LETTER MARK}\N{FIRST STRONG ISOLATE}b",
     "invisible": "a\N{ZERO WIDTH SPACE}b\N{SOFT HYPHEN}c\N{LINE SEPARATOR}d",

@@ -11,6 +11,7 @@ from doubles.slack import HANG, mentions, response, shown
 from supertokens_events.sink import Delivered, Rejected, Retry
 from supertokens_events_slack import register_sink_types
 from supertokens_events_slack.pace import APART
+from supertokens_events_slack.threads import LIFETIME, MOST, Threads
 
 pytestmark = pytest.mark.anyio
 
@@ -281,6 +282,34 @@ async def test_a_thread_whose_first_message_is_gone_begins_anew(slack, app):
     assert [message.thread_ts for message in slack.messages] == [None, slack.messages[0].ts]
 
 
+async def test_a_thread_lasts_a_day(slack, app, time):
+    """A day after it began a thread is begun anew: nobody looks for news below an old message."""
+    sink = app(threads="user")
+    await sink.open()
+    await sink.deliver([delivery(number=1)])
+    time.now += LIFETIME - 60
+    await sink.deliver([delivery(number=2)])
+    time.now += 120
+    await sink.deliver([delivery(number=3)])
+    await sink.close()
+
+    first, answer, later = slack.messages
+    assert (answer.thread_ts, later.thread_ts) == (first.ts, None)
+
+
+def test_threads_are_bounded(time):
+    """So many threads are remembered and no more; the one that was used longest ago goes first."""
+    threads = Threads(time)
+    for number in range(MOST):
+        threads.begin("C01", f"u{number}", str(number))
+    threads.find("C01", "u0")
+    threads.begin("C01", "one more", "x")
+
+    assert len(threads) == MOST
+    assert [threads.find("C01", key) for key in ("u0", "u1", "one more")] == ["0", None, "x"]
+    assert threads.find("C02", "u0") is None
+
+
 # A place that wants no more
 
 GONE = [(403, "invalid_token"), (403, "action_prohibited"), (404, "no_service"), (404, "channel_not_found")]
@@ -447,6 +476,14 @@ async def test_an_answer_that_ends_in_its_body(slack, app):
     assert outcome.away
 
 
+async def test_a_word_of_the_url_is_no_error(slack, webhook):
+    """An answer that is a part of the webhook's URL looks like an error of Slack's, and is not repeated."""
+    slack.misbehave(response(404, "part_of_the_secret"))
+    (outcome,) = await deliver(webhook(webhook_url=f"http://{slack.host}/services/t0/b0/part_of_the_secret"))
+
+    assert outcome == Retry(f"{slack.host} answered 404 Not Found", detail={"status": 404, "answer": "***"})
+
+
 STATUSES = (200, 201, 302, 400, 403, 404, 410, 413, 429, 500, 503)
 
 
@@ -504,12 +541,13 @@ async def test_a_check_finds_a_bad_token(slack, app):
     assert await app().check() == ["the token lacks the scope chat:write: add it to the app, and install the app again"]
 
 
-async def test_a_check_finds_that_it_is_not_slack(slack, app):
+async def test_a_check_finds_that_it_is_not_slack(slack, app, webhook):
     """A page instead of an answer is a problem too, and so is nobody at all."""
     slack.misbehave(response(200, PAGE))
     assert await app().check() == [f"{slack.host} answered 200 OK, and not as Slack does: is api_url right?"]
 
     assert await app(api_url="http://127.0.0.1:1/api/").check() == ["127.0.0.1:1 refused the connection"]
+    assert await webhook(webhook_url="http://127.0.0.1:1/services/x").check() == ["127.0.0.1:1 refused the connection"]
 
 
 def test_the_plugin_brings_slack():

@@ -98,8 +98,7 @@ class SlackSink(Sink[SlackSettings]):
     async def _post(self, bundle: Bundle) -> Verdict:
         thread_ts = self._thread_of(bundle)
         verdict = await self._post_once(bundle, thread_ts)
-        if isinstance(verdict, NoThread) and thread_ts is not None and bundle.thread is not None:
-            self._threads.forget(bundle.channel, bundle.thread)
+        if isinstance(verdict, NoThread) and thread_ts is not None:
             verdict = await self._post_once(bundle, thread_ts := None)
         if isinstance(verdict, Posted) and verdict.ts and bundle.thread is not None and thread_ts is None:
             self._threads.begin(bundle.channel, bundle.thread, verdict.ts)

@@ -31,7 +31,6 @@ class Threads:
         """The ``ts`` of the message that the thread began with."""
         begun = self._begun.get((channel, key))
         if begun is None or self._now() - begun.at > LIFETIME:
-            self.forget(channel, key)
             return None
         self._begun.move_to_end((channel, key))
         return begun.ts
@@ -42,10 +41,6 @@ class Threads:
         self._begun.move_to_end((channel, key))
         while len(self._begun) > MOST:
             self._begun.popitem(last=False)
-
-    def forget(self, channel: str | None, key: str) -> None:
-        """Begin anew next time."""
-        self._begun.pop((channel, key), None)
 
     def __len__(self) -> int:
         return len(self._begun)
