@@ -152,6 +152,23 @@ def test_broken_surrogates(body):
     assert everything(payload).encode()
 
 
+@pytest.mark.parametrize("count", [1, 5])
+def test_everything_at_its_longest(count):
+    """With every field as long as it may be, and a link as long as one may be, a message is still one that Slack accepts."""
+    long = "&" * 500
+    context = {"ip": long, "user_agent": long}
+    data = {"email": long + "1", "phone_number": long, **{"n" * 200 + str(n): f"{n}{long}" for n in range(9)}}
+    document = {"id": long, "tenant_id": long, "context": context, "data": data, "timestamp": "2026-11-23T07:15:22Z"}
+    document["actor"] = {"type": "admin", "email": long}
+    events = [raw(document | {"user_id": "u"}, n, "app." + "x" * 300) for n in range(count)]
+    payload = written(
+        *events, dashboard=UrlTemplate.parse("https://a.example.com/?" + "&" * 140 + "x" * 70 + "{user_id}")
+    )
+
+    assert message_problem(payload) is None
+    assert "Open in the dashboard" in everything(payload)
+
+
 @pytest.mark.anyio
 async def test_bad_values_arrive(slack, webhook):
     """Over the wire, in one message and each alone, all of them arrive, and nobody is called."""

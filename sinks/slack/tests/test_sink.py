@@ -4,6 +4,7 @@ import json
 import re
 from itertools import pairwise
 
+import anyio
 import pytest
 from slack_sinks import deliver, delivery, raw
 
@@ -134,6 +135,32 @@ async def test_messages_are_a_second_apart(slack, webhook, time):
     times = [message.at for message in slack.messages]
     assert [later - earlier for earlier, later in pairwise(times)] == [APART] * 3
     assert len(slack.requests) == 4
+
+
+async def test_calls_at_once_keep_the_second(slack, webhook):
+    """Were somebody to configure more calls at once, their messages would be a second apart all the same."""
+    sink = webhook()
+    await sink.open()
+    async with anyio.create_task_group() as calls:
+        for number in range(3):
+            calls.start_soon(sink.deliver, [delivery(number=number)])
+    await sink.close()
+
+    times = [message.at for message in slack.messages]
+    assert [later - earlier for earlier, later in pairwise(times)] == [APART] * 2
+
+
+async def test_a_name_that_is_none_is_not_kept(slack, app):
+    """What Slack calls a message is a time; anything else in its place is neither kept nor answered to."""
+    sink = app(threads="user")
+    await sink.open()
+    for ts in (slack.token, "1" * 5000, 5, None):
+        slack.misbehave(response(200, json.dumps({"ok": True, "ts": ts}), "application/json"))
+        assert await sink.deliver([delivery()]) == [Delivered({"status": 200, "channel": "#auth", "events": 1})]
+    await sink.deliver([delivery()])
+    await sink.close()
+
+    assert slack.messages[0].thread_ts is None
 
 
 async def test_each_channel_has_its_own_second(slack, app, time):

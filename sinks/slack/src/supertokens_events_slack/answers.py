@@ -110,6 +110,7 @@ _ADVICE = {
     "team_added_to_org": "its workspace is being moved",
 }
 _CODE = re.compile(r"[a-z][a-z0-9]*(_[a-z0-9]+)*")
+_TS = re.compile(r"[0-9]{1,12}\.[0-9]{1,12}")
 _LONG = 80  # characters of something that could be a code
 _HOLDS_TOO_MUCH = 413
 
@@ -130,16 +131,11 @@ def of_api(answer: Answer, *, hide: Collection[str], now: Callable[[], float]) -
     """Of a method of the Web API that posts."""
     document = parsed(answer)
     if document is None:
-        return (
-            _no_slack(answer, "JSON with 'ok' in it", hide)
-            if answer.status == 200
-            else _by_status(answer, "", hide, now)
-        )
+        not_slack = answer.status == 200
+        return _no_slack(answer, "JSON with 'ok' in it", hide) if not_slack else _by_status(answer, "", hide, now)
     if document["ok"] and answer.status == 200:
-        ts = document.get("ts")
-        return Posted(
-            {"status": 200, **({"ts": ts} if isinstance(ts, str) else {})}, ts if isinstance(ts, str) else None
-        )
+        ts = _ts_in(document)
+        return Posted({"status": 200, "ts": ts} if ts else {"status": 200}, ts)
     said = _code_in(str(document.get("error", "")))
     if answer.status == 429 or (answer.status != 200 and said not in _KINDS):
         return _by_status(answer, said, hide, now)
@@ -153,6 +149,11 @@ def parsed(answer: Answer) -> Mapping[str, Any] | None:
     except (ValueError, RecursionError):
         return None
     return document if isinstance(document, dict) and isinstance(document.get("ok"), bool) else None
+
+
+def _ts_in(document: Mapping[str, Any]) -> str | None:
+    ts = document.get("ts")
+    return ts if isinstance(ts, str) and _TS.fullmatch(ts) else None
 
 
 def _code_in(text: str) -> str:

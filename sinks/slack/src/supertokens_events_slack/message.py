@@ -26,8 +26,7 @@ Block = Mapping[str, Any]
 _TOLD = 5  # events that are told one by one in a message about many
 _TYPES = 20  # lines of counts
 _VALUE = 120  # characters of a value in a field
-_MORE_FIELDS = 4  # of the event's own data
-_MOST_FIELDS = 10  # Slack's limit
+_MORE_FIELDS = 4  # of the event's own data: with who, where from and the device nine, of the ten that Slack takes
 _TOLD_ROOM = 8000  # characters that they may come to, with their JSON
 _TEXT = 3000  # characters of the fallback: of 40,000 that Slack takes, more than any notification shows
 
@@ -65,7 +64,7 @@ class Writer:
         fields = [_mrkdwn(f"*{label}*\n{text}") for label, text in facts]
         blocks: list[Block] = [_section(sentence)]
         if fields:
-            blocks.append({"type": "section", "fields": fields[:_MOST_FIELDS]})
+            blocks.append({"type": "section", "fields": fields})
         blocks.append(_context(self._origin(document, event_type)))
         return Message(sentence, blocks)
 
@@ -94,12 +93,12 @@ class Writer:
     def _about_many(self, deliveries: Sequence[Delivery]) -> Message:
         counts = Counter(delivery.event_type for delivery in deliveries)
         ranked = sorted(counts, key=lambda name: (urgency_of(name), -counts[name], name))
-        first = sorted(deliveries, key=lambda delivery: urgency_of(delivery.event_type))[:_TOLD]
         documents = [document_of(delivery) for delivery in deliveries]
+        events = [(document, delivery.event_type) for document, delivery in zip(documents, deliveries, strict=True)]
         told: list[Block] = []
         left = len(deliveries)
-        for delivery in first:
-            more = [*self._told(document_of(delivery), delivery.event_type)]
+        for document, event_type in sorted(events, key=lambda event: urgency_of(event[1]))[:_TOLD]:
+            more = [*self._told(document, event_type)]
             if _size(told) + _size(more) > _TOLD_ROOM:
                 break
             told += more

@@ -20,9 +20,7 @@ from supertokens_events_slack.threads import Threads
 
 __all__ = ["SlackSink"]
 
-_BEGIN = (
-    45.0  # seconds of a call in which messages begin: what has not had its turn until then comes with the next call
-)
+_BEGIN = 45.0  # seconds of a call in which messages begin: what has had no turn until then waits for another call
 _SPARE = 5.0  # seconds beyond those and twice a message's timeout, which end a call in any case
 
 
@@ -99,7 +97,8 @@ class SlackSink(Sink[SlackSettings]):
         thread_ts = self._thread_of(bundle)
         verdict = await self._post_once(bundle, thread_ts)
         if isinstance(verdict, NoThread) and thread_ts is not None:
-            verdict = await self._post_once(bundle, thread_ts := None)
+            thread_ts = None
+            verdict = await self._post_once(bundle, thread_ts)
         if isinstance(verdict, Posted) and verdict.ts and bundle.thread is not None and thread_ts is None:
             self._threads.begin(bundle.channel, bundle.thread, verdict.ts)
         return verdict

@@ -23,7 +23,7 @@ ROOM = 1200
 
 _PATH = re.compile(r"[a-z_][a-z0-9_]*(\.[a-z0-9_]+)*")
 _LONGEST = 200  # characters of a value
-_LONGEST_URL = 1000
+_LONGEST_URL = 800  # characters, each `&` as the five that it is sent as
 _SHORTEST = 20  # characters that each value must have room for
 _ESCAPED = 5  # characters that one may become: `&amp;`
 _URL = re.compile(r"https?://[^/?#\s]+([/?#].*)?")
@@ -98,7 +98,7 @@ class UrlTemplate:
         if any(paths and _first(document, paths)[1] is None for _, paths in self.parts):
             return None
         url = _filled(self.parts, document, lambda _, value: url_part(value))
-        return url if len(url) <= _LONGEST_URL else None
+        return url if len(url) + 4 * url.count("&") <= _LONGEST_URL else None
 
 
 def _parse(text: str) -> Sequence[tuple[str, Sequence[str]]]:
