@@ -159,7 +159,7 @@ def test_a_dotted_key_is_a_type():
 
 def test_a_type_of_an_app_is_a_doubt():
     """A text for a type that is not built in is accepted, its data unchecked, and `check` asks whether it is a misspelling."""
-    sink = loaded(WEBHOOK + 'templates = { "user.craeted" = "{data.anything.at_all} {who}" }').build()
+    sink = loaded(WEBHOOK + 'templates = { "user.craeted" = "{data.anything.at_All} {who}" }').build()
 
     (doubt,) = sink.warnings()
     assert doubt == (
@@ -172,6 +172,13 @@ def test_a_nested_field_of_a_model_is_known():
     assert loaded(WEBHOOK + 'templates = { "account.linked" = "{data.linked.email}" }')
     assert "there is no field 'data.linked.emial', did you mean 'data.linked.email'?" in problem(
         WEBHOOK + 'templates = { "account.linked" = "{data.linked.emial}" }'
+    )
+
+
+def test_a_path_leads_into_no_list():
+    """A field below a list is refused: which one of them would it be?"""
+    assert "there is no field 'data.login_methods.email'" in problem(
+        WEBHOOK + 'templates = { "user.deleted" = "{data.login_methods.email}" }'
     )
 
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from datetime import datetime
+from types import UnionType
 from typing import Any, get_args
 
 from pydantic import BaseModel
@@ -69,19 +70,17 @@ def happened_at(document: Document) -> datetime | None:
 def problem_with(path: str, data_model: type[EventData] | None) -> str | None:
     """Why no event of this type has such a field. ``data_model`` ``None``: whatever its ``data`` may hold."""
     head, _, rest = path.partition(".")
-    if path == "who" or (head == "context" and rest) or (head == "data" and rest and data_model is None):
-        return None  # plugins may add to the context
-    if head == "data" and rest and data_model is not None:
-        known = _paths(data_model, rest.count("."))
-        return None if rest in known or _is_open(data_model, rest) else _unknown(path, (f"data.{one}" for one in known))
-    envelope = [*(name for name in Event.model_fields if name not in {"data", *_INNER}), "who"]
-    inner = [f"{name}.{one}" for name, model in _INNER.items() for one in model.model_fields]
-    return None if path in (*envelope, *inner) else _unknown(path, (*envelope, *inner, "data.…"))
-
-
-def _unknown(path: str, known: Iterator[str] | tuple[str, ...]) -> str:
-    names = list(known)
-    return f"there is no field {path!r}{nearest(path, names)}; known: {', '.join(names)}"
+    match head:
+        case "data" if rest and data_model is None:
+            return None
+        case "data" if rest and data_model is not None:
+            known = [f"data.{name}" for name in _paths(data_model, rest.count("."))]
+        case "context" if rest:
+            return None  # plugins may add to it
+        case _:
+            inner = [f"{name}.{one}" for name, model in _INNER.items() for one in model.model_fields]
+            known = ["who", *(name for name in Event.model_fields if name not in {"data", *_INNER}), *inner]
+    return None if path in known else f"there is no field {path!r}{nearest(path, known)}; known: {', '.join(known)}"
 
 
 def _paths(model: type[BaseModel], depth: int) -> list[str]:
@@ -94,20 +93,6 @@ def _paths(model: type[BaseModel], depth: int) -> list[str]:
 
 
 def _model_in(annotation: Any) -> type[BaseModel] | None:
-    """The model that a field holds, also where it may hold nothing."""
-    candidates = [annotation, *get_args(annotation)]
+    """The model that a field holds, also where it may hold nothing. A path leads into no list."""
+    candidates = get_args(annotation) if isinstance(annotation, UnionType) else [annotation]
     return next((one for one in candidates if isinstance(one, type) and issubclass(one, BaseModel)), None)
-
-
-def _is_open(model: type[BaseModel], path: str) -> bool:
-    """Whether ``path`` leads into a table whose keys nobody has promised."""
-    head, _, rest = path.partition(".")
-    info = model.model_fields.get(head)
-    if info is None or not rest:
-        return False
-    inner = _model_in(info.annotation)
-    if inner is not None:
-        return _is_open(inner, rest)
-    return any(
-        getattr(one, "__origin__", one) in (dict, Mapping, Any) for one in (info.annotation, *get_args(info.annotation))
-    )

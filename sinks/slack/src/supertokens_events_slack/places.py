@@ -78,7 +78,7 @@ class Webhook(Place):
     def __init__(self, url: httpx.URL, **options: Any) -> None:
         super().__init__(url, **options)
         path = url.raw_path.decode("ascii")
-        self.secrets = [str(url), path, *(part for part in path.split("/") if part)]
+        self.secrets = [str(url), path, *(part for part in path.split("/") if part), *url.params.values()]
 
     async def post(self, message: Message, channel: str | None, thread_ts: str | None) -> Verdict:  # noqa: ARG002 - it has neither
         match await self._send(self._transport, self._url, message.payload()):

@@ -41,9 +41,8 @@ def _flat(value: Any) -> Any:
     found: dict[str, Any] = {}
     for name, text in value.items():
         inner = _flat(text)
-        found |= (
-            {f"{name}.{rest}": one for rest, one in inner.items()} if isinstance(inner, dict) else {str(name): inner}
-        )
+        below = {f".{rest}": one for rest, one in inner.items()} if isinstance(inner, dict) else {"": inner}
+        found |= {f"{name}{rest}": one for rest, one in below.items()}
     return found
 
 
@@ -170,9 +169,11 @@ class SlackSettings(SinkSettings):
     def doubts(self) -> list[str]:
         """What may be meant otherwise."""
         catalog = builtin_catalog()
-        strange = [name for name in self.templates if name not in catalog]
+        if not (strange := [name for name in self.templates if name not in catalog]):
+            return []
+        known = [data_model.event_type for data_model in catalog]
         return [
-            f"templates: {name!r} is no built-in event type{nearest(name, _names(catalog))}; its fields are not checked"
+            f"templates: {name!r} is no built-in event type{nearest(name, known)}; its fields are not checked"
             for name in strange
         ]
 
@@ -190,10 +191,6 @@ def _template(name: str, text: str) -> Template:
         return Template.parse(text, builtin_catalog().get(name))
     except ValueError as error:
         raise ValueError(f"{name!r}: {error}") from None
-
-
-def _names(catalog: Any) -> list[str]:
-    return [data_model.event_type for data_model in catalog]
 
 
 def _url(text: str, info: ValidationInfo, example: str) -> httpx.URL:

@@ -21,7 +21,7 @@ __all__ = ["ROOM", "Template", "UrlTemplate"]
 ROOM = 1200
 """Characters that a text may come to, whatever an event holds: a few of them fit into one message."""
 
-_PATH = re.compile(r"[a-z_][a-z0-9_]*(\.[a-z0-9_]+)*")
+_PATH = re.compile(r"[a-z_][a-z0-9_]*(\.[A-Za-z0-9_-]+)*")  # an app names the fields of its own types
 _LONGEST = 200  # characters of a value
 _LONGEST_URL = 800  # characters, each `&` as the five that it is sent as
 _SHORTEST = 20  # characters that each value must have room for
@@ -87,11 +87,6 @@ class UrlTemplate:
                 if problem := problem_with(path, None):
                     raise ValueError(problem)
         return cls(parts)
-
-    @property
-    def has_fields(self) -> bool:
-        """Whether it is another one for each event."""
-        return any(paths for _, paths in self.parts)
 
     def render(self, document: Document) -> str | None:
         """The URL; ``None`` when the event lacks what belongs into it, or has it so long that it cannot be meant."""
