@@ -2,8 +2,8 @@
 
 ``python _dispatch.py OUTBOX URL [--asymmetric | --segment] [--seconds N | --latency N [--every SECONDS]]`` prints, as JSON:
 seconds of CPU, MiB of memory at most. It delivers until nothing is due, or for ``--seconds``; with ``--asymmetric`` signed in
-``v1a`` too, with ``--segment`` as messages of Segment's API, to the double of it. With ``--latency`` it is an app that stores N events, one after the other, and whose own thread delivers them; it prints
-when each was stored.
+``v1a`` too, with ``--segment`` as messages of Segment's API, to the double of it. With ``--latency`` it is an app that stores N
+events, one after the other, and whose own thread delivers them; it prints when each was stored.
 """
 
 import argparse
@@ -12,8 +12,8 @@ import resource
 import time
 
 import anyio
-from doubles.segment import WRITE_KEY
 
+from doubles.segment import WRITE_KEY
 from supertokens_events import Events
 
 _WARM_UP = 20  # events that find a process in which nothing was sent yet

@@ -23,8 +23,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from delivery import HERE, Figures, machine, run, spread, sqlite
-from doubles.segment import WRITE_KEY
 
+from doubles.segment import WRITE_KEY
 from supertokens_events.event import Context, Event, new_event_id
 from supertokens_events.outbox import Entry, NewDelivery, open_outbox
 from supertokens_events.sink import Delivery
@@ -125,7 +125,9 @@ def main() -> None:
         rounds.append({arm: ARMS[arm](given.count) for arm in given.arms})
         print(f"round {number + 1} of {given.rounds}", file=sys.stderr)
     figures = {arm: {name: spread([one[arm][name] for one in rounds]) for name in rounds[0][arm]} for arm in given.arms}
-    print(f"{given.count} events, median of {given.rounds} (lowest - highest); {machine()}, load {os.getloadavg()[0]:.1f}")
+    print(
+        f"{given.count} events, median of {given.rounds} (lowest - highest); {machine()}, load {os.getloadavg()[0]:.1f}"
+    )
     for arm, named in figures.items():
         for name, one in named.items():
             print(f"{arm:12} {name:18} {one['median']:10,.2f}  ({one['lowest']:,.2f} - {one['highest']:,.2f})")

@@ -157,12 +157,9 @@ def _message_id(event_id: str, call: Call, calls: Sequence[Call]) -> str:
 
 def _is_of_own_doing(event: Json) -> bool:
     """Whether users ended the session with which they came: signing out, not looking after their other devices."""
-    actor, data = event["actor"], event["data"]
-    return (
-        actor.get("type") == "user"
-        and actor.get("user_id") == event.get("user_id")
-        and actor.get("session_handle") == data.get("session_handle")
-    )
+    actor = event["actor"]
+    here = actor.get("type"), actor.get("user_id"), actor.get("session_handle")
+    return here == ("user", event.get("user_id"), event["data"].get("session_handle"))
 
 
 def _id_in(event: Json, field: str | None, otherwise: str = "") -> str | None:
