@@ -57,6 +57,7 @@ def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.chdir(tmp_path)
     monkeypatch.syspath_prepend(tmp_path)
     monkeypatch.setenv("CRM_WEBHOOK_SECRET", SECRET)
+    monkeypatch.setenv("SEGMENT_WRITE_KEY", "wK3yOfASource")
     monkeypatch.setenv("EVENTS_DATABASE_URL", "postgresql://events:p4ssw0rd@db.internal/events")
     return tmp_path
 

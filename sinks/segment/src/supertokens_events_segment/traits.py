@@ -15,10 +15,13 @@ _VERIFIED = {"email.verified": True, "email.unverified": False}
 Json = Mapping[str, Any]
 
 
-def traits_of(event_type: str, data: Json, timestamp: str | None, allowed: Collection[str]) -> dict[str, Any]:
+def traits_of(event_type: str, data: Json, timestamp: str | None, allowed: Collection[Trait]) -> dict[str, Any]:
     """Those of the ``allowed`` traits that such an event says. A trait that was taken away is ``None``."""
-    said = {name: say(event_type, data, timestamp) for name, say in _SAID.items() if name in allowed}
-    return {name: value for name, value in said.items() if value is not _UNSAID}
+    said = {}
+    for name in allowed:
+        if (say := _SAID.get(name)) and (value := say(event_type, data, timestamp)) is not _UNSAID:
+            said[name] = value
+    return said
 
 
 def _created_at(event_type: str, _data: Json, timestamp: str | None) -> Any:
