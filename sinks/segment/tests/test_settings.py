@@ -144,6 +144,17 @@ def test_the_write_key_is_in_no_repr():
     assert WRITE_KEY not in f"{sink!r} {sink.settings!r} {sink.settings} {vars(sink.settings)}"
 
 
+def test_a_mapping_is_shown_as_it_is_written():
+    """What `check` shows of a mapping is what the table says, without what it leaves as it is."""
+    mapping = {"user.signed_in": {"call": "track", "name": "Logged In"}, "user.created": "off"}
+    shown = dict(configured(mapping=mapping).sinks["analytics"].settings.__repr_args__())
+
+    assert shown["mapping"] == {
+        "user.signed_in": {"call": ("track",), "name": "Logged In"},
+        "user.created": {"call": "off"},
+    }
+
+
 def test_a_type_that_looks_like_a_mistake_is_told():
     """`check` warns of a type that is nearly a built-in one; an app's own is nobody's mistake."""
     mapping = {"user.signed_inn": "off", "app.invitation.accepted": "off", "user.created": "off"}

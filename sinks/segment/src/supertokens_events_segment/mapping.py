@@ -41,6 +41,13 @@ class MappedType(SinkSettings):
     group_id: FieldName | None = None
     previous_id: FieldName | None = None
 
+    @property
+    def said(self) -> dict[str, Any]:
+        """What the table says, and no default."""
+        return {
+            name: value or _OFF if name == "call" else value for name, value in self if name in self.model_fields_set
+        }
+
     @field_validator("call", mode="before")
     @classmethod
     def _call(cls, value: Any) -> Any:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from typing import Annotated, Any, Literal, get_args
 
@@ -102,3 +103,8 @@ class SegmentSettings(SinkSettings):
         if value is not None:
             Proxy.parse(value.get_secret_value())
         return value
+
+    def __repr_args__(self) -> Iterable[tuple[str | None, Any]]:
+        """The fields, and of ``mapping`` what the table says."""
+        for name, value in super().__repr_args__():
+            yield name, {key: mapped.said for key, mapped in value.items()} if name == "mapping" else value
