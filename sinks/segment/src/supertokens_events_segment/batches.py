@@ -35,12 +35,13 @@ def packed(parcels: Iterable[Parcel]) -> Iterator[Sequence[Parcel]]:
     batch: list[Parcel] = []
     messages, size = 0, _ENVELOPE
     for parcel in parcels:
-        if batch and (messages + len(parcel.messages) > MAX_MESSAGES or size + parcel.size > MAX_BYTES):
+        more, larger = len(parcel.messages), parcel.size
+        if batch and (messages + more > MAX_MESSAGES or size + larger > MAX_BYTES):
             yield batch
             batch, messages, size = [], 0, _ENVELOPE
         batch.append(parcel)
-        messages += len(parcel.messages)
-        size += parcel.size
+        messages += more
+        size += larger
     if batch:
         yield batch
 

@@ -63,9 +63,8 @@ class Mapper:
         plan = self._plans.get(delivery.event_type) or self._planned(delivery.event_type)
         event = _read(delivery.body)
         if event is None:
-            return Rejected("the stored event is no JSON object with data, context and actor")
-        event["type"] = delivery.event_type
-        common = {"timestamp": _in_milliseconds(event.get("timestamp")), "context": self._context_of(event)}
+            return Rejected("what was stored is not an event: no JSON object with a type, data, context and actor")
+        common = {"timestamp": event["timestamp"], "context": self._context_of(event)}
         messages = []
         for call in plan.rule.calls:
             if (said := self._say[call](plan, event)) is None:
@@ -101,7 +100,7 @@ class Mapper:
 
     def _identify(self, _plan: _Plan, event: Json) -> Json | None:
         user = event.get("user_id")
-        said = traits_of(event["type"], event["data"], _in_milliseconds(event.get("timestamp")), self._settings.traits)
+        said = traits_of(event["type"], event["data"], event["timestamp"], self._settings.traits)
         return {"userId": user, "traits": said} if user and said else None
 
     def _track(self, plan: _Plan, event: Json) -> Json:
@@ -132,22 +131,18 @@ class Mapper:
 
 
 def _read(body: bytes) -> Json | None:
-    """The event, or ``None`` when that is not what it is."""
+    """The event, its time in milliseconds as Segment's own libraries say it; ``None`` when it is none."""
     try:
         event = from_json(body)
     except ValueError:
         return None
-    if not isinstance(event, dict):
+    if not isinstance(event, dict) or not isinstance(event.get("type"), str):
         return None
     for part in ("data", "context", "actor"):
         if not isinstance(event.setdefault(part, {}), dict):
             return None
+    event["timestamp"] = f"{event['timestamp'][:_MILLISECONDS]}Z" if isinstance(event.get("timestamp"), str) else None
     return event
-
-
-def _in_milliseconds(timestamp: Any) -> Any:
-    """As Segment's own libraries say it: events are stamped in microseconds."""
-    return f"{timestamp[:_MILLISECONDS]}Z" if isinstance(timestamp, str) else None
 
 
 def _message_id(event_id: str, call: Call, calls: Sequence[Call]) -> str:

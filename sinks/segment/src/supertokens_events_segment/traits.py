@@ -17,7 +17,7 @@ Json = Mapping[str, Any]
 
 def traits_of(event_type: str, data: Json, timestamp: str | None, allowed: Collection[Trait]) -> dict[str, Any]:
     """Those of the ``allowed`` traits that such an event says. A trait that was taken away is ``None``."""
-    said = {}
+    said: dict[str, Any] = {}
     for name in allowed:
         if (say := _SAID.get(name)) and (value := say(event_type, data, timestamp)) is not _UNSAID:
             said[name] = value
