@@ -179,7 +179,7 @@ def refusing(*ids):
     return SegmentDouble(refuses=lambda message: message["messageId"] in ids)
 
 
-@pytest.mark.parametrize("bad", [[0], [99], [37], [0, 99], [10, 11], [3, 50, 51, 98]])
+@pytest.mark.parametrize("bad", [[0], [99], [37], [0, 99], [10, 11], [3, 50, 51, 98], [0, 1, 2, 3, 4], [*range(8)]])
 async def test_only_the_bad_event_is_dead(bad):
     """A 400 is halved until those are alone that Segment refuses; every other event of the batch arrives, once."""
     events = deliveries(100)
@@ -231,7 +231,15 @@ async def test_a_place_that_refuses_everything_costs_no_event(segment):
 
     assert {type(outcome) for outcome in outcomes} == {Retry}
     assert "to every event" in outcomes[0].reason
-    assert len(segment.requests) < 20
+    assert len(segment.requests) < 40
+
+
+async def test_several_events_that_are_all_refused_are_kept(segment):
+    """So it is in a call of a few events."""
+    segment.answers.extend([answer("400 Bad Request")] * 20)
+    outcomes = await deliver(segment_sink(segment.url), *deliveries(6))
+
+    assert {type(outcome) for outcome in outcomes} == {Retry}
 
 
 async def test_few_that_are_refused_together_are_dead(segment):

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import replace
 
 from supertokens_events.sink import Delivered, Outcome, Rejected, Retry
 from supertokens_events_segment.answers import Refused
@@ -17,7 +18,8 @@ MAX_REQUESTS = 64
 """Requests in one call: what is not found by then is looked for in the next."""
 
 _LEAST_TIME = 1.0  # seconds: with less, a request is not begun
-_SUSPICIOUS = 5  # events refused one by one, and none taken: then it is not the events
+_SUSPICIOUS = 5  # events refused one by one, and none taken: then it may not be the events,
+_MAKE_SURE = 16  # and that is sure when so many more requests, with the largest parts first, are refused too
 
 Post = Callable[[Sequence[Parcel], float], Awaitable[Outcome | Refused]]
 """Posts a batch within so many seconds; what it came to."""
@@ -31,8 +33,9 @@ class Sending:
         self._until = until
         self._clock = clock
         self._requests = 0
+        self._sure_at = 0
         self._taken = False
-        self._refused: dict[int, Rejected] = {}
+        self._refused: dict[int, Refused] = {}
         self._halt: Retry | None = None
         self.outcomes: dict[int, Outcome] = {}
         """By the position of the parcel."""
@@ -41,7 +44,7 @@ class Sending:
         """Post the batches. Returns with an outcome for each of their parcels."""
         waiting = list(reversed(batches))
         while waiting:
-            batch = waiting.pop()
+            batch = waiting.pop(self._next(waiting))
             if halt := self._halted():
                 self._came_to(batch, halt)
                 continue
@@ -54,13 +57,27 @@ class Sending:
                     self._refuse(batch[0], refused)
                 case outcome:
                     self._came_to(batch, outcome)
-        self._judge()
+        for position, refused in self._refused.items():
+            self.outcomes[position] = self._everything() if self._suspects else _alone(refused)
+
+    @property
+    def _suspects(self) -> bool:
+        """Whether it may be that everything is refused."""
+        return not self._taken and len(self._refused) >= _SUSPICIOUS
+
+    def _next(self, waiting: Sequence[Sequence[Parcel]]) -> int:
+        """Which part is posted: the next one, so that bad events are found in order; the largest, to see if any is taken."""
+        return max(range(len(waiting)), key=lambda place: len(waiting[place])) if self._suspects else -1
 
     def _halted(self) -> Retry | None:
         """Why nothing more is posted in this call."""
-        if self._halt is None and self._requests >= MAX_REQUESTS:
+        if self._halt is not None:
+            return self._halt
+        if self._suspects and self._requests >= self._sure_at:
+            self._halt = self._everything()
+        elif self._requests >= MAX_REQUESTS:
             self._halt = Retry("what Segment refused is still being looked for among others", counts=False)
-        if self._halt is None and self._until - self._clock() < _LEAST_TIME:
+        elif self._until - self._clock() < _LEAST_TIME:
             self._halt = Retry("there was no time left in this call", counts=False)
         return self._halt
 
@@ -83,15 +100,15 @@ class Sending:
             self.outcomes[parcel.position] = self._halt
 
     def _refuse(self, parcel: Parcel, refused: Refused) -> None:
-        detail = {**refused.detail, "bytes": parcel.size}
-        self._refused[parcel.position] = Rejected(f"{refused.reason}, to this event alone", detail)
-        if not self._taken and len(self._refused) >= _SUSPICIOUS:
-            self._halt = Retry(
-                f"{refused.reason}, to every event: it cannot be each one's fault", detail=refused.detail
-            )
+        self._refused[parcel.position] = replace(refused, detail={**refused.detail, "bytes": parcel.size})
+        if len(self._refused) == _SUSPICIOUS:
+            self._sure_at = self._requests + _MAKE_SURE
 
-    def _judge(self) -> None:
-        """What was refused alone is dead, unless everything is refused."""
-        everything = not self._taken and len(self._refused) >= _SUSPICIOUS
-        for position, rejected in self._refused.items():
-            self.outcomes[position] = self._halt if everything and self._halt else rejected
+    def _everything(self) -> Retry:
+        """What comes of all when each of several is refused alone and none is taken: it is not each one's fault."""
+        first = next(iter(self._refused.values()))
+        return Retry(f"{first.reason}, to every event: is it the events?", detail=first.detail)
+
+
+def _alone(refused: Refused) -> Rejected:
+    return Rejected(f"{refused.reason}, to this event alone", refused.detail)
