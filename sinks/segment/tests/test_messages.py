@@ -4,6 +4,9 @@ import json
 import re
 
 import pytest
+from hypothesis import given
+from hypothesis import settings as hypothesis
+from hypothesis import strategies as st
 from segment_kit import CONTEXT, delivery, messages, settings
 
 from supertokens_events.catalog import builtin_types
@@ -280,6 +283,28 @@ def test_any_text_arrives_as_it_is(text):
     message = one("app.noted", mapping={"app.noted": {"properties": ["text"]}}, event_fields={"data": {"text": text}})
 
     assert message["properties"]["text"] == text.replace("\ud800", "?")
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=20),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner, max_size=3),
+    max_leaves=12,
+)
+ANY_DATA = st.dictionaries(st.sampled_from(["method", "email", "recipe_user_id", "keys", "linked"]) | st.text(), JSON)
+
+
+@hypothesis(max_examples=60, deadline=None, derandomize=True, database=None)
+@given(st.sampled_from(TYPES), ANY_DATA, st.text(max_size=40) | st.none())
+def test_any_event_is_messages_or_has_a_reason(event_type, data, user_id):
+    """Whatever stands in an event, it becomes valid messages without personal fields, or an outcome that says why not."""
+    mapped = Mapper(settings()).messages(delivery(Event(type=event_type, user_id=user_id, data=data)))
+
+    if isinstance(mapped, list):
+        for message in map(json.loads, mapped):
+            assert message["messageId"].startswith("evt_")
+            assert {"email", "keys", "linked"} & message.get("properties", {}).keys() == set()
+    else:
+        assert isinstance(mapped, Delivered | Rejected)
 
 
 def test_numbers_that_json_has_not_are_null():

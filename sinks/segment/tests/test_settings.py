@@ -116,12 +116,20 @@ def test_what_is_wrong_is_said(changes, sentence):
             {"app.joined": {"call": "group", "group_id": "phone_number"}},
             'mapping: "app.joined": group_id: \'phone_number\' is about a person; traits = ["phone"] would allow it',
         ),
-        ({"signedin": "off"}, "mapping: 'signedin' is not an event type"),
+        ({"signedin": "off"}, "mapping: \"signedin\": 'signedin' is not an event type"),
     ],
 )
 def test_what_is_wrong_in_a_mapping_is_said(entry, sentence):
     """Each mistake in it is found at the start, and named with the type and the key."""
     assert problem(mapping=entry).startswith(sentence)
+
+
+def test_all_that_is_wrong_in_a_mapping_is_said():
+    """One start tells of each entry that is wrong."""
+    sentence = problem(mapping={"user.signed_in": {"properties": ["metod"]}, "user.created": {"group_id": "x"}})
+
+    assert "'metod' is no field" in sentence
+    assert "goes with the call 'group' only" in sentence
 
 
 def test_what_may_be_told_may_be_mapped():

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import cache
 from typing import Annotated, Any, get_args
@@ -48,6 +48,12 @@ class MappedType(SinkSettings):
             name: value or _OFF if name == "call" else value for name, value in self if name in self.model_fields_set
         }
 
+    @property
+    def fields(self) -> Iterator[tuple[str, str]]:
+        """The fields of ``data`` that it names, each with the key that does."""
+        yield from (("properties", field) for field in self.properties or ())
+        yield from ((key, field) for key in ("group_id", "previous_id") if (field := getattr(self, key)) is not None)
+
     @field_validator("call", mode="before")
     @classmethod
     def _call(cls, value: Any) -> Any:
@@ -90,14 +96,10 @@ def changed(event_type: str, mapped: MappedType | None) -> Rule:
 
 
 def check(types: Mapping[str, MappedType], traits: Collection[str]) -> None:
-    """Raises ``ValueError``, a sentence that begins with the type and the key, for the first entry that cannot be meant."""
-    for name, mapped in types.items():
-        try:
-            event_type(name)
-        except ValueError as error:
-            raise ValueError(str(error)) from None
-        if problem := _problem(name, mapped, traits):
-            raise ValueError(f'"{name}": {problem}')
+    """Raises ``ValueError`` when an entry cannot be meant: for each of them a sentence that begins with the type and the key."""
+    problems = [f'"{name}": {problem}' for name, mapped in types.items() if (problem := _problem(name, mapped, traits))]
+    if problems:
+        raise ValueError("; ".join(problems))
 
 
 def doubts(types: Mapping[str, MappedType]) -> Sequence[str]:
@@ -111,23 +113,37 @@ def doubts(types: Mapping[str, MappedType]) -> Sequence[str]:
 
 
 def _problem(name: str, mapped: MappedType, traits: Collection[str]) -> str | None:
+    """The first that is wrong with an entry."""
+    return _no_type(name) or _stray_key(name, mapped) or _wrong_field(name, mapped, traits)
+
+
+def _no_type(name: str) -> str | None:
+    try:
+        event_type(name)
+    except ValueError as error:
+        return str(error)
+    return None
+
+
+def _stray_key(name: str, mapped: MappedType) -> str | None:
+    """A key that goes with a call which the type does not become, or one that such a call needs."""
     rule = changed(name, mapped)
     for key, call in _GOES_WITH.items():
         if getattr(mapped, key) is not None and call not in rule.calls:
             return f"{key}: goes with the call {call!r} only; here it is {_listed(rule.calls) or repr(_OFF)}"
     if "alias" in rule.calls and rule.previous_id is None:
         return "previous_id: is required with the call 'alias': the field of data that holds the user's former id"
+    return None
+
+
+def _wrong_field(name: str, mapped: MappedType, traits: Collection[str]) -> str | None:
+    """A field that may not be told, or that the type does not have."""
     data_model = known_types().get(name)
-    for key, fields in (
-        ("properties", mapped.properties or ()),
-        ("group_id", [mapped.group_id]),
-        ("previous_id", [mapped.previous_id]),
-    ):
-        for field in filter(None, fields):
-            if trait := _not_allowed(field, traits):
-                return f'{key}: {field!r} is about a person; traits = ["{trait}"] would allow it'
-            if data_model is not None and field not in data_model.model_fields:
-                return f"{key}: {field!r} is no field of its data{nearest(field, data_model.model_fields)}"
+    for key, field in mapped.fields:
+        if trait := _not_allowed(field, traits):
+            return f'{key}: {field!r} is about a person; traits = ["{trait}"] would allow it'
+        if data_model is not None and field not in data_model.model_fields:
+            return f"{key}: {field!r} is no field of its data{nearest(field, data_model.model_fields)}"
     return None
 
 
