@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import cache
@@ -104,11 +103,11 @@ def check(types: Mapping[str, MappedType], traits: Collection[str]) -> None:
 
 def doubts(types: Mapping[str, MappedType]) -> Sequence[str]:
     """Sentences about types that look like a mistake: an app's own may have any name."""
-    near = {name: difflib.get_close_matches(name, [known.event_type for known in known_types()], n=1) for name in types}
+    known = known_types()
     return [
-        f'mapping."{name}": no built-in event type has this name, did you mean {found[0]!r}?'
-        for name, found in near.items()
-        if found and found[0] != name
+        f'mapping."{name}": no built-in event type has this name, did you mean {near!r}?'
+        for name in types
+        if name not in known and (near := known.nearest(name))
     ]
 
 
