@@ -165,7 +165,7 @@ def test_a_mapping_is_shown_as_it_is_written():
 
 def test_a_type_that_looks_like_a_mistake_is_told():
     """`check` warns of a type that is nearly a built-in one; an app's own is nobody's mistake."""
-    mapping = {"user.signed_inn": "off", "app.invitation.accepted": "off", "user.created": "off"}
+    mapping = {"user.signed_inn": "off", "app.user.created": "off", "user.created": "off"}
     sink = configured(mapping=mapping).sinks["analytics"].build()
 
     (warning,) = sink.warnings()

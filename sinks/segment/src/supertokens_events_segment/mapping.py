@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
+from difflib import SequenceMatcher
 from functools import cache
 from typing import Annotated, Any, get_args
 
@@ -21,6 +22,7 @@ __all__ = ["MappedType", "changed", "check", "doubts", "known_types"]
 _CALLS: tuple[Call, ...] = get_args(Call)
 _OFF = "off"
 _GOES_WITH = {"name": "track", "properties": "track", "group_id": "group", "previous_id": "alias"}
+_MISTYPED = 0.9  # alike, where 1 is the same: "app.user.created" is not "user.created" mistyped
 _LONG_NAME = 255  # characters: what the narrowest of the usual warehouses and tools take
 
 Name = Annotated[str, Field(min_length=1, max_length=_LONG_NAME, pattern=r"\S")]
@@ -101,14 +103,12 @@ def check(types: Mapping[str, MappedType], traits: Collection[str]) -> None:
         raise ValueError("; ".join(problems))
 
 
-def doubts(types: Mapping[str, MappedType]) -> Sequence[str]:
+def doubts(types: Mapping[str, MappedType]) -> Iterator[str]:
     """Sentences about types that look like a mistake: an app's own may have any name."""
-    known = known_types()
-    return [
-        f'mapping."{name}": no built-in event type has this name, did you mean {near!r}?'
-        for name in types
-        if name not in known and (near := known.nearest(name))
-    ]
+    for name in types:
+        near = known_types().nearest(name)
+        if near is not None and near != name and SequenceMatcher(None, name, near).ratio() >= _MISTYPED:
+            yield f'mapping."{name}": no built-in event type has this name, did you mean {near!r}?'
 
 
 def _problem(name: str, mapped: MappedType, traits: Collection[str]) -> str | None:

@@ -60,7 +60,7 @@ class SegmentSink(Sink[SegmentSettings]):
         return await probe(self._url, self._guard, within=self.settings.timeout, proxy=self._proxy)
 
     def warnings(self) -> Sequence[str]:
-        return doubts(self.settings.mapping)
+        return [*doubts(self.settings.mapping)]
 
     async def deliver(self, deliveries: Sequence[Delivery]) -> Sequence[Outcome]:
         until = time.monotonic() + self.deadline - _MARGIN
