@@ -98,6 +98,15 @@ def test_an_apps_own_event_tells_no_field_unasked():
     assert asked["properties"] == {"plan": "gold"}
 
 
+def test_a_built_in_type_tells_its_own_fields():
+    """What is about nobody in one type may be a person's in another: "name" is a provider's, and no user's."""
+    (provider,) = messages("tenant.provider.created", event_fields={"data": {"name": "Google"}})
+    (user,) = messages("user.signed_in", event_fields={"data": {"name": "Ada Lovelace", "method": "saml"}})
+
+    assert provider["properties"] == {"name": "Google"}
+    assert user["properties"] == {"method": "saml"}
+
+
 def test_an_admins_address_is_told_nowhere():
     """Of who did it only the id of a user is told."""
     fields = {"user_id": None, "actor": {"type": "admin", "user_id": "a1", "email": "grace@canary.example"}}

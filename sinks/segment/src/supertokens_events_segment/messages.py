@@ -5,7 +5,7 @@ This is the hot path. An event is read from its JSON without being checked again
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
@@ -39,7 +39,7 @@ class _Plan:
     """What is said of one event type: its rule, and the fields of ``data`` that may become properties."""
 
     rule: Rule
-    told: Collection[str]
+    told: frozenset[str]
 
 
 class Mapper:
@@ -80,11 +80,15 @@ class Mapper:
 
     def _planned(self, event_type: str) -> _Plan:
         rule = changed(event_type, self._settings.mapping.get(event_type))
-        told: Collection[str] = rule.properties or ()
-        if rule.properties is None and event_type in known_types():
-            told = IMPERSONAL.union(*PERSONAL.values()) - self._hidden
-        plan = self._plans[event_type] = _Plan(rule, frozenset(told))
+        told = frozenset(rule.properties) if rule.properties is not None else self._usually_told(event_type)
+        plan = self._plans[event_type] = _Plan(rule, told)
         return plan
+
+    def _usually_told(self, event_type: str) -> frozenset[str]:
+        """The fields of a built-in type that are about nobody, or allowed; of any other type nobody here can know."""
+        data_model = known_types().get(event_type)
+        fields = frozenset(data_model.model_fields) if data_model else frozenset()
+        return fields & (IMPERSONAL.union(*PERSONAL.values()) - self._hidden)
 
     def _context_of(self, event: Json) -> Json:
         context: Json = {"library": self._library}
