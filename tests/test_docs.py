@@ -59,6 +59,7 @@ def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("SUPERTOKENS_EVENTS_ENCRYPTION_KEY", "A" * 43 + "=")
     monkeypatch.setenv("SLACK_WEBHOOK_URL", "https://hooks.slack.com/services/T0123/B0123/x")
     monkeypatch.setenv("SLACK_TOKEN", "xoxb-0123")
+    monkeypatch.setenv("SEGMENT_WRITE_KEY", "wK3yOfASource")
     monkeypatch.setenv("EVENTS_DATABASE_URL", "postgresql://events:p4ssw0rd@db.internal/events")
     return tmp_path
 

@@ -35,7 +35,7 @@ from supertokens_events.suggest import nearest
 
 __all__ = ["OWN_SINK_TYPES", "Reader"]
 
-OWN_SINK_TYPES = ("file", "slack", "webhook")
+OWN_SINK_TYPES = ("file", "segment", "slack", "webhook")
 
 _SHORTEST_SECRET = 4  # characters; anything shorter stands in every sentence
 _SINK_NAME = re.compile(r"[A-Za-z0-9_-]+")
