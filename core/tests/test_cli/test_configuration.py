@@ -8,7 +8,7 @@ import tomllib
 
 import pytest
 
-from supertokens_events.cli import findings
+from supertokens_events.operate import findings
 from supertokens_events.config import (
     AppSettings,
     CaptureSettings,
