@@ -34,7 +34,7 @@ class Watched(NamedTuple):
 
 class Attached(NamedTuple):
     """``requests``: the SDK's middleware is watched. ``plugins`` are those of the SDK, the innermost first; ``hidden`` the
-    recipes in whose place an object stands that cannot be looked into.
+    recipes in whose place there is another object than the SDK's.
     """
 
     requests: bool
@@ -73,9 +73,9 @@ def attached() -> Attached | None:
             continue
         for kind, implementation in _implementations(module):
             found = _of_the_sdk(implementation)
-            if found is None:
+            if found is None or not _is_sdks_class(type(found)):
                 hidden.append(module.get_recipe_id())
-            else:
+            if found is not None:
                 functions += _watched(module.get_recipe_id(), kind, found, implementation)
     plugins = tuple(plugin.id for plugin in getattr(instance, "plugin_list", None) or ())
     return Attached(is_rebound(instance), plugins, functions, tuple(dict.fromkeys(hidden)))
@@ -113,7 +113,8 @@ def _of_the_sdk(implementation: Any) -> Any:
 
 
 def _is_sdks_class(cls: type) -> bool:
-    return cls.__module__.startswith("supertokens_python.") and cls.__name__.endswith("Implementation")
+    sdks = [one.__name__ for one in cls.__mro__ if one.__module__.startswith("supertokens_python.")]
+    return any(name.endswith("Implementation") for name in sdks)
 
 
 def _watched(recipe_id: str, kind: Kind, sdks: Any, outermost: Any) -> Iterator[Watched]:

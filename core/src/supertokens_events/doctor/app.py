@@ -6,7 +6,7 @@ import signal
 import sys
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stdout
 from importlib import import_module
 from pathlib import Path
 from types import FrameType
@@ -39,7 +39,7 @@ def load_app(name: str, patience: float) -> Events:
     if (here := str(Path.cwd())) not in sys.path:
         sys.path.insert(0, here)
     try:
-        with _within(patience):
+        with _within(patience), redirect_stdout(sys.stderr):  # what it prints is none of our findings
             found = import_module(module_name)
         for part in attribute.split("."):
             found = getattr(found, part)

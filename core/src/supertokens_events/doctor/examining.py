@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
@@ -44,11 +45,11 @@ class _Asking:
         finally:
             self.ended.set()
 
-    def result(self, patience: float) -> list[Finding]:
-        """What was found within ``patience`` seconds."""
-        if self.ended.wait(patience):
+    def result(self, deadline: float) -> list[Finding]:
+        """What was found until then."""
+        if self.ended.wait(max(0.0, deadline - time.monotonic())):
             return self.found
-        return [*self.found, _hung(self.check, patience)]
+        return [*self.found, _hung(self.check, self.case.patience)]
 
 
 def examine(case: Case, checks: Sequence[Check]) -> Iterator[Finding]:
@@ -60,8 +61,9 @@ def examine(case: Case, checks: Sequence[Check]) -> Iterator[Finding]:
     for one in asked.values():
         if not one.check.alone:
             one.start()
+    deadline = time.monotonic() + case.patience
     for one in asked.values():
-        yield from one.result(case.patience)
+        yield from one.result(deadline)
 
 
 def _failed(check: Check, error: Exception) -> Finding:

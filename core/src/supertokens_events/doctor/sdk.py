@@ -131,8 +131,8 @@ def _attached(found: Attached) -> Iterator[Finding]:
     for recipe in found.hidden:
         yield warning(
             "app.hidden",
-            f"In the place of the SDK's object of {recipe} there is another one, which cannot be looked into.",
-            why="If it stands nearer to the SDK than capture, what the SDK calls on itself is not captured.",
+            f"Capture of {recipe} is attached to another object than the SDK's own, or cannot be seen behind one.",
+            why="What the SDK calls on itself passes by an object that stands in its place, and by capture on it.",
             do="Replace functions on the object that the override is given, instead of putting another in its place.",
             subject=recipe,
         )

@@ -42,7 +42,8 @@ def servers(case: Case) -> Iterator[Finding]:
     """Each server whose settings are given, or lie in the working directory."""
     started = case.app is not None and _dispatches()
     known: list[_Server] = [*_from_environment(case.environment)]
-    for file in case.servers or [Path(name) for name in _USUAL if Path(name).exists()]:
+    files = case.servers or [Path(name) for name in _USUAL if Path(name).exists()]
+    for file in files:
         try:
             known.append(_read(file))
         except (OSError, ValueError, SyntaxError, IniError) as error:
@@ -55,7 +56,7 @@ def servers(case: Case) -> Iterator[Finding]:
             )
     for server in known:
         yield from (_gunicorn(server) if server.kind == "gunicorn" else _uwsgi(server, started=started))
-    if not known:
+    if not known and not files:
         yield note(
             "servers.not_known",
             "No settings of gunicorn or uWSGI are known.",
@@ -98,7 +99,7 @@ def _uwsgi(server: _Server, *, started: bool) -> Iterator[Finding]:
     if not forks or server.says("lazy-apps") or server.says("lazy"):
         yield ok(
             "servers.forks",
-            f"{server.source}: uWSGI runs threads, and does not fork with the app loaded.",
+            f"{server.source}: uWSGI runs threads, and forks without the app loaded.",
             subject=server.source,
         )
     elif started:

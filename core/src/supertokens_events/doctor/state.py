@@ -37,7 +37,7 @@ _LEDGER: dict[str, tuple[str, str, str, str]] = {
     ),
     Reason.CAPTURE_GAP: (
         "warning",
-        "{subject} was found not to be captured",
+        "it was found that {subject} is not captured",
         "What happens there becomes no event.",
         "sdk",
     ),

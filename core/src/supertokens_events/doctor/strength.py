@@ -7,12 +7,13 @@ import binascii
 import math
 import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from itertools import pairwise
 
 __all__ = ["weakness"]
 
 _ENOUGH = 56.0  # bits; twenty random hex digits look like 64 or so
+_KEY = 16  # bytes; a shorter text is base64 by chance
 _PLACEHOLDER = re.compile(
     rb"change.?me|password|example|secret.?key|your.?secret|placeholder|test.?secret|xxxx", re.IGNORECASE
 )
@@ -20,24 +21,25 @@ _PLACEHOLDER = re.compile(
 
 def weakness(secret: str) -> str | None:
     """Why a secret is easily guessed, as the end of a sentence; ``None`` when it does not look so. Never repeats any of it."""
-    value = _bytes_of(secret)
-    if _PLACEHOLDER.search(value):
+    values = list(_readings(secret))
+    if any(map(_PLACEHOLDER.search, values)):
         return "looks like a placeholder"
-    bits = min(_bits(value), _bits(_steps(value)))
+    bits = min(_bits(reading) for value in values for reading in (value, _steps(value)))
     if bits < _ENOUGH:
         return f"has a pattern: it is worth about {bits:.0f} bits, and 128 random ones are usual"
     return None
 
 
-def _bytes_of(secret: str) -> bytes:
-    """What a key such as ``whsec_…`` says in base64; else the text."""
-    tail = secret[secret.find("_") + 1 :] if re.match(r"[a-z]+_", secret) else secret
+def _readings(secret: str) -> Iterator[bytes]:
+    """The text, and what a key such as ``whsec_…`` says in base64."""
+    text = re.sub(r"^[a-z]+_", "", secret) or secret
+    yield text.encode()
     try:
-        decoded = base64.b64decode(tail, validate=True)
+        decoded = base64.b64decode(text, validate=True)
     except (binascii.Error, ValueError):
-        decoded = b""
-    # A shorter one is base64 by chance.
-    return decoded if len(decoded) >= 16 else secret.encode()
+        return
+    if len(decoded) >= _KEY:
+        yield decoded
 
 
 def _bits(value: Sequence[int]) -> float:
