@@ -138,9 +138,9 @@ def test_every_question_has_its_answer_or_a_finding(make_case):
 
     assert found(findings) == [
         ("first.fine", "ok"),
-        ("first.failed", "warning"),
+        ("doctor.failed", "warning"),
         ("second.fine", "ok"),
-        ("second.hung", "warning"),
+        ("doctor.hung", "warning"),
         ("third.fine", "ok"),
     ]
     assert "RuntimeError at test_doctor.py" in findings[1].what

@@ -69,17 +69,19 @@ def examine(case: Case, checks: Sequence[Check]) -> Iterator[Finding]:
 def _failed(check: Check, error: Exception) -> Finding:
     why = str(error) if isinstance(error, OutboxError) else describe_exception(error)
     return warning(
-        f"{check.name}.failed",
-        f"This could not be looked at: {why}",
+        "doctor.failed",
+        f"What the doctor asks about {check.name} could not be asked: {why}.",
         why="What was not looked at may be wrong.",
         do="Mend what stands in the way, if it is told above, and ask again; else it is a bug in the doctor: report it.",
+        subject=check.name,
     )
 
 
 def _hung(check: Check, patience: float) -> Finding:
     return warning(
-        f"{check.name}.hung",
-        f"This took longer than {patience:g} s, and was given up.",
+        "doctor.hung",
+        f"What the doctor asks about {check.name} took longer than {patience:g} s, and was given up.",
         why="What hangs here may hang in the app, too.",
         do="See what it waits for: a disk, a server, a lock; '--patience' gives it more time.",
+        subject=check.name,
     )

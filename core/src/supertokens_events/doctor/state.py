@@ -10,11 +10,11 @@ from supertokens_events.ledger import Reason
 from supertokens_events.operate.words import counted, time_in_words
 from supertokens_events.outbox import LedgerCount, SinkStatus
 
-__all__ = ["state"]
+__all__ = ["LEDGER", "state"]
 
 _RECENT = 7 * 86400.0  # seconds
 
-_LEDGER: dict[str, tuple[str, str, str, str]] = {
+LEDGER: dict[str, tuple[str, str, str, str]] = {
     Reason.LOST: ("problem", "events were lost: they could not be stored", "They are told to nobody.", "reconcile"),
     Reason.REFUSED: (
         "problem",
@@ -56,6 +56,8 @@ _LEDGER: dict[str, tuple[str, str, str, str]] = {
     Reason.SINK_FAILED: ("warning", "the sink {subject} raised, or hung", "Its deliveries are tried again.", "log"),
     Reason.SINK_UNAVAILABLE: ("warning", "the sink {subject} could not be opened", "Its deliveries wait.", "log"),
 }
+"""The reasons that are told of, each with its severity, what it means, why that matters, and what of the next to do."""
+
 _WHAT_NEXT = {
     "reconcile": "Find out from the log why; 'supertokens-events reconcile --fix' says what the core knows and nobody was told.",
     "outbox": "See the guide's page on the outbox: what to do when its file was moved.",
@@ -116,7 +118,7 @@ def _of_sink(one: SinkStatus) -> Iterator[Finding]:
 
 
 def _of_ledger(count: LedgerCount) -> Iterator[Finding]:
-    known = _LEDGER.get(count.reason)
+    known = LEDGER.get(count.reason)
     if known is None:
         return
     severity, what, why, next_ = known
