@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import inspect
 import json
 import os
 import re
@@ -29,6 +31,9 @@ from apps.stored import stored_events
 from apps.without_sdk import Bare
 from outbox.postgres_server import PostgresServer
 from supertokens_events import Events
+from supertokens_events.capture.chains import chains
+from supertokens_events.capture.coverage import interface_of, sdk_functions
+from supertokens_events.capture.stand_ins import made_up
 from supertokens_events.cli import cli
 from supertokens_events.config import CoreSettings
 from supertokens_events.doctor import CHECKS, Case, Finding, examine, opened
@@ -133,7 +138,7 @@ VERDICTS = [
     (calling, "overrides.original", "ok", "which calls the original"),
     (trying_first, "overrides.original", "ok", "which calls the original"),
     (swallowing, "overrides.original", "ok", "which calls the original"),
-    (replacing, "overrides.replaced", "problem", "did not call the original with any made-up arguments"),
+    (replacing, "overrides.replaced", "warning", "did not call the original with any made-up arguments"),
     (conditional, "overrides.sometimes", "note", "with some made-up arguments, not with others"),
     (raising, "overrides.unclear", "note", "raised RuntimeError at test_doctor.py"),
     (asking_first, "overrides.unclear", "note", "it wants a file, a connection or a process first"),
@@ -178,7 +183,7 @@ def test_an_override_that_calls_another_function(core, events):
     with started(core.url, recipes(Mailbox(), **override), events):
         (finding,) = overrides(case_of(events, run_overrides=True))
 
-    assert (finding.id, finding.severity) == ("overrides.replaced", "problem")
+    assert (finding.id, finding.severity) == ("overrides.replaced", "warning")
     assert "it calls create_new_recipe_user instead" in finding.what
 
 
@@ -229,6 +234,35 @@ def test_an_override_that_puts_its_own_object_there(core, events):
         findings = list(overrides(case_of(events, run_overrides=True)))
 
     assert [(one.id, one.subject) for one in findings] == [("overrides.replaced", "emailpassword.sign_in")]
+
+
+def test_what_is_tried_is_told_to_nobody(core, events):
+    """Capture has no part in the chain that is tried: no event is emitted, and nothing is counted as failed."""
+
+    def apis(implementation: Any) -> Any:
+        implementation.sign_in_post = rejecting
+        return implementation
+
+    async def rejecting(*_: Any) -> Any:
+        return WrongCredentialsError()
+
+    override = {"ep_override": emailpassword.InputOverrideConfig(apis=apis)}
+    with started(core.url, recipes(Mailbox(), **override), events):
+        for chain in chains():
+            assert asyncio.run(chain.try_out(full=True)).way == "returned"
+
+    assert stored_events(events) == []
+    assert events.ledger.peek() == {}
+
+
+def test_every_function_can_be_tried(core, events):
+    """For each function of each recipe that capture watches there are arguments, of as many as its signature asks for."""
+    for function in sdk_functions():
+        if function.kind == "method":
+            continue
+        method = getattr(interface_of(function.recipe, function.kind), function.name)
+        for full in (False, True):
+            inspect.signature(method).bind(None, **made_up(method, full=full))
 
 
 def test_overrides_that_can_be_put_together_once_only(core, events):

@@ -81,7 +81,8 @@ def in_locked_child(work: Callable[[], Awaitable[str]], seconds: float) -> str |
         os.close(reading)
         with suppress(ProcessLookupError):
             os.kill(child, signal.SIGKILL)
-        os.waitpid(child, 0)
+        with suppress(ChildProcessError):  # an app may have said that it waits for none
+            os.waitpid(child, 0)
 
 
 def _fork() -> int:
@@ -108,7 +109,7 @@ def _live(work: Callable[[], Awaitable[str]], writing: int) -> None:
     """Never returns."""
     try:
         _close_all_but(writing)
-        loop = asyncio.new_event_loop()  # it opens files of its own
+        loop = asyncio.SelectorEventLoop()  # before the lock, for it opens files; and not another one, which may later
         asyncio.set_event_loop(loop)
         _lock()
         os.write(writing, loop.run_until_complete(_said(work)).encode())

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from supertokens_events.doctor.case import Case
-from supertokens_events.doctor.finding import Finding, note, ok, problem
+from supertokens_events.doctor.finding import Finding, note, ok, warning
 from supertokens_events.doctor.locked import in_locked_child, was_refused
 from supertokens_events.operate.words import counted
 
@@ -105,7 +105,7 @@ def _verdict(chain: Chain, courses: Sequence[tuple[Course, bool]] | None) -> Fin
         return _unclear(chain, f"raised {course.error} before it called the original{because}")
     called = ", ".join(dict.fromkeys(name for course, _ in courses for name in course.called))
     instead = f"; it calls {called} instead" if called else ""
-    return problem(
+    return warning(
         "overrides.replaced",
         f"{subject} is overridden by {chain.where}, which did not call the original with any made-up arguments{instead}.",
         why="What the original does does not happen, so its events are never told.",

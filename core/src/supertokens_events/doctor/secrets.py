@@ -11,7 +11,7 @@ from typing import Any
 
 from pydantic import BaseModel, SecretStr
 
-from supertokens_events.config import Settings, SinkConfig
+from supertokens_events.config import Settings
 from supertokens_events.doctor.case import Case
 from supertokens_events.doctor.finding import Finding, note, ok, problem, warning
 from supertokens_events.doctor.strength import weakness
@@ -118,7 +118,7 @@ def _written(settings: Settings) -> Iterator[str]:
     """The keys whose secrets stand in the file itself."""
     for config in settings.sinks.values():
         yield from (
-            f"sinks.{config.name}.{key}" for key, _ in plain_secrets(config.sink_type, config.settings, _own(config))
+            f"sinks.{config.name}.{key}" for key, _ in plain_secrets(config.sink_type, config.settings, config.table)
         )
     if settings.path is None:
         return
@@ -130,11 +130,6 @@ def _written(settings: Settings) -> Iterator[str]:
         value = document.get(table, {}).get(name)
         if any(isinstance(one, str) for one in (value if isinstance(value, list) else [value])):
             yield f"{table}.{name}"
-
-
-def _own(config: SinkConfig) -> Mapping[str, Any]:
-    """Of a stored sink, whose secrets are encrypted, nothing is in the file."""
-    return config.table
 
 
 def _is_for_all(file: Path) -> bool:
