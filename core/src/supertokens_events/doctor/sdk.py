@@ -83,7 +83,7 @@ def _installed() -> Iterator[Finding]:
         types = sorted({name for function, names in gaps.items() if function.recipe == recipe for name in names})
         yield note(
             "sdk.no_recipe",
-            f"This SDK has no recipe {recipe}: there is no {_listed(types)}.",
+            f"This SDK has no recipe {recipe}, from which would come {_listed(types)}.",
             why="It came with a later release.",
             subject=recipe,
         )
