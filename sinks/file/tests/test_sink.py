@@ -12,8 +12,8 @@ from pathlib import Path
 
 import anyio
 import pytest
-
 from filing import deliver, delivery
+
 from supertokens_events.sink import Delivered, Retry
 from supertokens_events_file import FileSettings, FileSink, lines, register_sink_types
 
@@ -252,13 +252,21 @@ async def test_check_names_what_is_in_the_way(tmp_path):
     assert await directory.check() == [f"{tmp_path} is a directory: name a file in it"]
 
 
-@pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
-async def test_a_file_of_somebody_else_is_a_retry(path):
+async def test_a_file_of_somebody_else_is_a_retry(open_folder, as_nobody):
     """Where this user may not write, the event waits, and a check says so."""
+    path = open_folder / "events.jsonl"
     path.touch(mode=0o400)
+    theirs, missing = (FileSink("audit", FileSettings(path=one)) for one in (path, open_folder / "new.jsonl"))
 
-    assert await deliver(path) == [Retry(f"{path}: Permission denied", away=True)]
-    assert await FileSink("audit", FileSettings(path=path)).check() == [f"this user may not write to {path}"]
+    with as_nobody():
+        outcomes = [*await theirs.deliver([delivery()]), *await missing.deliver([delivery()])]
+        problems = [*await theirs.check(), *await missing.check()]
+
+    assert outcomes == [
+        Retry(f"{path}: Permission denied", away=True),
+        Retry(f"{open_folder / 'new.jsonl'}: Permission denied", away=True),
+    ]
+    assert problems == [f"this user may not write to {path}", f"this user may not write to {open_folder}"]
 
 
 def test_the_plugin_brings_the_file():

@@ -48,12 +48,16 @@ def add(file: int, lines: bytes = b"", *, fsync: bool = False) -> None:
 
 
 def mend(path: Path) -> None:
-    """End a torn line, if there is one, and nobody has the file: who has it does so before the next event."""
+    """End a torn line, if there is one, and nobody has the file: who has it does so before the next event. The file's time
+    stays that of its last event.
+    """
     with suppress(OSError):
         file = os.open(path, _FLAGS)
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            before = os.fstat(file)
             add(file)
+            os.utime(file, ns=(before.st_atime_ns, before.st_mtime_ns))
         finally:
             _let_go(file)
 

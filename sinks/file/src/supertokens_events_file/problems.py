@@ -38,13 +38,13 @@ def reason(path: Path, error: OSError) -> str:
 
 def _in_the_way(path: Path, *, rotates: bool) -> Iterator[str]:
     is_there, folder = path.exists(), path.resolve().parent
-    if is_there and not os.access(path, os.R_OK | os.W_OK):
+    if is_there and not os.access(path, os.R_OK | os.W_OK, effective_ids=True):
         yield f"this user may not write to {path}"
-    elif not is_there and not os.access(folder, os.W_OK | os.X_OK):
+    elif not is_there and not os.access(folder, os.W_OK | os.X_OK, effective_ids=True):
         yield f"this user may not write to {folder}"
     if rotates and is_there and not path.is_file():
         yield f"{path} is not a plain file, and cannot be put aside: take away rotate"
-    elif rotates and not os.access(folder, os.R_OK | os.W_OK | os.X_OK):
+    elif rotates and not os.access(folder, os.R_OK | os.W_OK | os.X_OK, effective_ids=True):
         yield f"this user may not list and change {folder}, where files are put aside"
 
 

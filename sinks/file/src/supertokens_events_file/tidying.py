@@ -25,17 +25,18 @@ _PIECE = 256 * 1024  # bytes
 
 
 def tidy(path: Path, rotate: RotateSettings, now: datetime, stopped: threading.Event) -> None:
-    """Remove and compress what was put aside from ``path``, until ``stopped``. Raises ``OSError``, and then nothing is lost."""
+    """Remove what was put aside from ``path`` and is to go, and compress the rest, until ``stopped``.
+
+    Raises ``OSError``, and then nothing is lost.
+    """
     closed = closed_files(path)
     kept = _kept(closed, rotate, now)
     for one in closed:
-        if stopped.is_set():
-            return
         if one.ending == PART:
             _discard(one.path)
         elif one.at not in kept:
             one.path.unlink(missing_ok=True)
-        elif rotate.compress and one.ending != COMPRESSED:
+        elif rotate.compress and one.ending != COMPRESSED and not stopped.is_set():
             _compress(one.path, stopped)
 
 

@@ -16,33 +16,36 @@ class Upkeep:
     def __init__(self, work: Callable[[threading.Event], None]) -> None:
         self._work = work
         self._lock = threading.Lock()
-        self._stopped = threading.Event()
         self._is_wanted = False
+        self._is_over = False
+        self._ends = threading.Event()
         self._thread: threading.Thread | None = None
 
     def wake(self) -> None:
         """There is something to do."""
         with self._lock:
-            self._is_wanted = True
-            if self._thread is None and not self._stopped.is_set():
+            self._is_wanted = not self._is_over
+            if self._is_wanted and self._thread is None:
                 self._thread = threading.Thread(target=self._run, name="supertokens-events-file", daemon=True)
                 self._thread.start()
 
-    def stop(self) -> None:
-        """Returns when nothing runs any more."""
-        self._stopped.set()
+    def stop(self, patience: float = 1.0) -> None:
+        """No more of it. What runs has ``patience`` seconds to come to its end, and is then told to stop where it is."""
         with self._lock:
+            self._is_over = True
             thread = self._thread
         if thread is not None:
+            thread.join(patience)
+            self._ends.set()
             thread.join()
 
     def _run(self) -> None:
         while self._goes_on():
-            self._work(self._stopped)
+            self._work(self._ends)
 
     def _goes_on(self) -> bool:
         with self._lock:
-            goes_on, self._is_wanted = self._is_wanted and not self._stopped.is_set(), False
+            goes_on, self._is_wanted = self._is_wanted, False
             if not goes_on:
                 self._thread = None
             return goes_on

@@ -8,7 +8,7 @@ type that fits no class, such as an app's own, is a Base Event.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 __all__ = ["BASE", "EventClass", "Kind", "kind_of"]
 
@@ -124,9 +124,12 @@ class Kind(NamedTuple):
     severity: tuple[int, str]
 
 
-def kind_of(event_type: str) -> Kind:
+def kind_of(event_type: str, data: Mapping[str, Any]) -> Kind:
     """What an event of this type is; of one that nobody here knows, a Base Event of unknown status."""
-    return _KINDS.get(event_type) or Kind(BASE, (_OTHER, event_type), UNKNOWN, INFORMATIONAL)
+    kind = _KINDS.get(event_type) or Kind(BASE, (_OTHER, event_type), UNKNOWN, INFORMATIONAL)
+    if event_type == "user.deleted" and data.get("extent") != "user":  # one login method of several, or it is not known
+        return kind._replace(activity=(_OTHER, event_type))
+    return kind
 
 
 def _kind(event_class: EventClass, activity: int, event_type: str) -> Kind:

@@ -53,7 +53,7 @@ _PARTS: Mapping[EventClass, Mapping[str, Part]] = {
 
 def ocsf(event: Event, sequence: int) -> bytes:
     """``event``, whose place in the outbox is ``sequence``, as JSON."""
-    kind = kind_of(event.type)
+    kind = kind_of(event.type, event.data)
     left = event.model_dump(mode="json", exclude_none=True)
     said = {
         **_classification(kind),
