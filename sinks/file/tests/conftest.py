@@ -28,7 +28,7 @@ def open_folder():
 
 @pytest.fixture
 def as_nobody():
-    """Who may write everywhere cannot see what is forbidden: in this context root is nobody. For others there is nothing to do."""
+    """A context in which root, who may write everywhere, is nobody. For others there is nothing to do."""
 
     @contextmanager
     def nobody():

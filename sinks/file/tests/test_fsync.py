@@ -3,6 +3,7 @@
 import errno
 import os
 import threading
+from pathlib import Path
 
 import pytest
 from filing import deliver, delivery
@@ -23,7 +24,7 @@ def synced(monkeypatch):
     found = []
 
     def fsync(file):
-        found.append(os.path.basename(os.readlink(f"/proc/self/fd/{file}")))
+        found.append(Path(f"/proc/self/fd/{file}").readlink().name)
         REAL(file)
 
     monkeypatch.setattr(os, "fsync", fsync)

@@ -159,6 +159,7 @@ def test_a_sign_in():
             "version": "1.7.0",
             "uid": "evt_1",
             "event_code": "user.signed_in",
+            "log_version": "1",
             "original_time": "2026-11-23T07:15:22.104533Z",
             "correlation_uid": "c1",
             "tenant_uid": "public",
@@ -166,7 +167,6 @@ def test_a_sign_in():
         }.items()
     )
     assert found["unmapped"] == {
-        "schema_version": 1,
         "context": {"origin": "https://app.example.com", "country": "HU"},
         "data": {"method": "emailpassword"},
     }

@@ -93,6 +93,7 @@ def _metadata(left: dict[str, Any], sequence: int) -> dict[str, Any]:
         product={"name": _PRODUCT, "vendor_name": _PRODUCT, "version": _product_version()},
         uid=left.pop("id"),
         event_code=left.pop("type"),
+        log_version=str(left.pop("schema_version")),
         original_time=left.pop("timestamp"),
         sequence=sequence,
         correlation_uid=left.pop("correlation_id", None),

@@ -66,14 +66,15 @@ def text(where: Left, name: str) -> str | None:
 
 def user(event_type: str, left: Left) -> dict[str, Any]:
     """Whom it is about."""
-    uid, data = text(left, "user_id"), left["data"]
+    data = left["data"]
     email, phone_number = text(data, "email"), text(data, "phone_number")
-    recipe_user_id = text(data, "recipe_user_id")
+    user_id, recipe_user_id = text(left, "user_id"), text(data, "recipe_user_id")
+    uid = user_id or recipe_user_id
     kind = _ADMIN if event_type.startswith("dashboard.") else _USER if uid else _NOBODY
     return known(
-        uid=uid or recipe_user_id,
+        uid=uid,
         uid_alt=recipe_user_id if recipe_user_id != uid else None,
-        name=email or phone_number or (None if uid or recipe_user_id else UNKNOWN),
+        name=email or phone_number or (None if uid else UNKNOWN),
         email_addr=_address(email),
         phone_number=phone_number,
         **kind,
@@ -92,7 +93,7 @@ def actor(_event_type: str, left: Left) -> dict[str, Any] | None:
             name = email or (None if uid else UNKNOWN)
             return {"user": known(uid=uid, name=name, email_addr=_address(email), **_ADMIN)}
         case "system":
-            return {"app_name": left.get("source") or UNKNOWN}
+            return {"app_name": _app(left)}
         case _:
             return None
 
@@ -123,7 +124,7 @@ def session(_event_type: str, left: Left) -> dict[str, Any]:
 def service(_event_type: str, left: Left) -> dict[str, Any]:
     """What somebody signed in to: the app, or the client of it that got a token."""
     client = text(left["data"], "client_id")
-    return {"uid": client} if client else {"name": left.get("source") or "SuperTokens"}
+    return {"uid": client} if client else {"name": _app(left)}
 
 
 def auth_protocol_id(event_type: str, left: Left) -> int | None:
@@ -188,6 +189,10 @@ def entity(event_type: str, left: Left) -> dict[str, Any]:
             uid, name = (field and text(left["data"], field) for field in (one.uid, one.name))
             return {"type": one.type, **_named(uid, name)}
     return tenant(event_type, left)
+
+
+def _app(left: Left) -> str:
+    return left.get("source") or "SuperTokens"
 
 
 def _named(uid: str | None, name: str | None) -> dict[str, Any]:
