@@ -31,7 +31,7 @@ def doubts_about(settings: FileSettings) -> Sequence[str]:
 
 def reason(path: Path, error: OSError) -> str:
     """Why events could not be added to the file."""
-    if isinstance(error, FileNotFoundError):
+    if not path.parent.is_dir():
         return f"{path}: {_no_directory(path)}"
     return f"{path}: {error.strerror or 'it cannot be written'}"
 

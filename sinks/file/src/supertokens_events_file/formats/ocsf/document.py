@@ -5,12 +5,13 @@ Each part takes what it says out of the event, so that what is left in the end i
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
 from functools import cache
 from importlib.metadata import version
 from typing import Any
+
+from pydantic_core import to_json
 
 from supertokens_events.event import Event
 from supertokens_events_file.formats.ocsf import classes, parts
@@ -65,7 +66,7 @@ def ocsf(event: Event, sequence: int) -> bytes:
         "metadata": _metadata(left, sequence),
         "unmapped": known(**left),
     }
-    return json.dumps(known(**said), ensure_ascii=False, separators=(",", ":")).encode()
+    return to_json(known(**said))
 
 
 def _classification(kind: Kind) -> dict[str, Any]:
