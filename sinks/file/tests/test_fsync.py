@@ -2,9 +2,11 @@
 
 import errno
 import os
+import sys
 import threading
 from pathlib import Path
 
+import anyio
 import pytest
 from filing import deliver, delivery
 
@@ -124,3 +126,19 @@ async def test_a_disk_that_fails_later_is_told(path, monkeypatch, caplog):
     assert await deliver(path, fsync="interval") == [Delivered()]
     assert "could not be forced to the disk" in caplog.text
     assert str(path) in caplog.text
+
+
+@pytest.mark.parametrize("fsync", ["always", "interval", "never"])
+async def test_standard_output_is_a_file_too(fsync):
+    """A container's log may be the path: what is no file on a disk is not forced to one."""
+    program = f"""
+import anyio
+from filing import deliver
+print(anyio.run(lambda: deliver("/dev/stdout", fsync={fsync!r})))
+"""
+    path = os.pathsep.join([str(Path(__file__).parent), *sys.path])
+
+    ended = await anyio.run_process([sys.executable, "-c", program], env={**os.environ, "PYTHONPATH": path})
+
+    assert ended.stdout == b'{"n":1}\n[Delivered(detail={})]\n'
+    assert ended.stderr == b""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import stat
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -41,8 +42,10 @@ class Log:
                 was_put_aside = True
 
     def _add(self, file: int, lines: bytes = b"") -> None:
-        if self._fsync and os.fstat(file).st_size == 0:
-            sync_directory(self._path)  # a new file is on the disk before its lines
-        add(file, lines, fsync=self._fsync)
-        if self._syncing is not None:
+        status = os.fstat(file)
+        is_kept = stat.S_ISREG(status.st_mode)  # a pipe, such as standard output, is on no disk
+        if self._fsync and is_kept and status.st_size == 0:
+            sync_directory(self._path)  # a new file's name is on the disk before its lines
+        add(file, lines, fsync=self._fsync and is_kept)
+        if self._syncing is not None and is_kept:
             self._syncing.wrote(file)
