@@ -13,6 +13,7 @@ from filing import contents, deliver, delivery, names, written
 
 from supertokens_events.sink import Delivered, Retry
 from supertokens_events_file import FileSettings, FileSink, lines, tidying
+from supertokens_events_file.log import Log
 from supertokens_events_file.rotation import closed_files, put_aside
 from supertokens_events_file.settings import RotateSettings
 from supertokens_events_file.tidying import tidy
@@ -77,6 +78,16 @@ async def test_a_clock_that_goes_back_puts_nothing_aside(path):
     await deliver(path, delivery(2), rotate={"every": "hour"})
 
     assert names(path) == ["events.jsonl"]
+
+
+def test_a_period_that_has_just_begun_is_one_file(path):
+    """The kernel writes times that are some milliseconds old: the first events of a day do not count as the day before's."""
+    tomorrow = datetime.now(UTC) + timedelta(days=1)
+    log = Log(path, RotateSettings(every="day"), now=lambda: tomorrow)
+
+    put_aside = [log.append(b"{}\n") for _ in range(3)]
+
+    assert put_aside == [False] * 3
 
 
 async def test_without_rotate_a_file_grows(path):
@@ -233,6 +244,20 @@ async def test_old_files_go_in_the_course_of_time(path, monkeypatch):
     await sink.close()
 
     assert (before, names(path)) == (2, ["events.jsonl"])
+
+
+def test_a_file_that_cannot_be_removed_holds_up_no_other(path):
+    """What is wrong with one file is told when the others have been seen to."""
+    stuck = closed(path, days=9)
+    stuck.unlink()
+    stuck.mkdir()
+    closed(path, days=8)
+    plain = closed(path, days=1)
+
+    with pytest.raises(OSError, match="director"):
+        tidy(path, RotateSettings(size=1, max_age="2d", compress="gzip"), NOW, GOES_ON)
+
+    assert names(path) == [stuck.name, f"{plain.name}.gz"]
 
 
 # Compressed

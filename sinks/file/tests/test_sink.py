@@ -59,7 +59,9 @@ async def test_the_mode_of_a_file_is_left_alone(path):
     assert stat.S_IMODE(path.stat().st_mode) == 0o640
 
 
-@pytest.mark.parametrize("torn", [b'{"n":', b'{"n":{}', b'{"name":"Zo\xc3', b"\0" * 9, b"x" * 200_000], ids=len)
+@pytest.mark.parametrize(
+    "torn", [b'{"n":', b'{"n":{}', b'{"name":"Zo\xc3', b"\0" * 9, b"x" * 200_000, b"[" * 200_000], ids=len
+)
 async def test_a_torn_line_is_ended_and_marked(path, torn):
     """What a crash left without its end does not spoil the next event, and says what it is."""
     path.write_bytes(b'{"n":0}\n' + torn)
@@ -67,6 +69,18 @@ async def test_a_torn_line_is_ended_and_marked(path, torn):
     await deliver(path)
 
     assert path.read_bytes() == b'{"n":0}\n' + torn + b' <torn>\n{"n":1}\n'
+
+
+async def test_what_is_longer_than_any_line_is_torn(path):
+    """Of a file that ends in a hole, which some file systems leave after a power cut, not all is read."""
+    path.write_bytes(b'{"n":0}\n')
+    os.truncate(path, 2**30)
+
+    await deliver(path, fsync="never")
+
+    with path.open("rb") as file:
+        file.seek(2**30)
+        assert file.read() == b' <torn>\n{"n":1}\n'
 
 
 async def test_a_line_that_lacks_only_its_end_is_completed(path):
@@ -267,6 +281,29 @@ async def test_a_file_of_somebody_else_is_a_retry(open_folder, as_nobody):
         Retry(f"{open_folder / 'new.jsonl'}: Permission denied", away=True),
     ]
     assert problems == [f"this user may not write to {path}", f"this user may not write to {open_folder}"]
+
+
+async def test_a_folder_that_is_closed_to_us(open_folder, as_nobody):
+    """Where this user may not even look, the event waits, and a check says so."""
+    path = open_folder / "secret" / "events.jsonl"
+    path.parent.mkdir(mode=0o700)
+    sink = FileSink("audit", FileSettings(path=path))
+
+    with as_nobody():
+        outcomes, problems = await sink.deliver([delivery()]), await sink.check()
+
+    assert outcomes == [Retry(f"{path}: Permission denied", away=True)]
+    assert problems == [f"{path}: Permission denied"]
+
+
+async def test_a_device_is_not_put_aside():
+    """A check says that what is no plain file cannot be put aside; it is written nevertheless."""
+    settings = {"path": "/dev/null", "rotate": {"size": "1B", "every": "hour"}}
+    sink = FileSink("audit", FileSettings.model_validate(settings))
+
+    assert await sink.deliver([delivery(), delivery()]) == [Delivered()] * 2
+    assert await sink.check() == ["/dev/null is not a plain file, and cannot be put aside: take away rotate"]
+    await sink.close()
 
 
 def test_the_plugin_brings_the_file():

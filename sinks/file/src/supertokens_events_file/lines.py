@@ -15,7 +15,7 @@ TORN = b" <torn>"
 """Ends a line that was left without its end. No line of ours ends like this otherwise: each is a JSON object."""
 
 _FLAGS = os.O_RDWR | os.O_APPEND | os.O_CLOEXEC
-_PIECE = 64 * 1024  # bytes
+_TAILS = (64 * 1024, 8 * 1024 * 1024)  # bytes: where the last line is, nearly always and always
 
 
 @contextmanager
@@ -89,9 +89,8 @@ def _open(path: Path) -> int:
 
 
 def _let_go(file: int) -> None:
-    fcntl.flock(
-        file, fcntl.LOCK_UN
-    )  # a copy of the descriptor, in a child or for a later fsync, would hold the lock on
+    # closing alone is not enough: a copy of the descriptor, in a child or for a later fsync, would keep the lock
+    fcntl.flock(file, fcntl.LOCK_UN)
     os.close(file)
 
 
@@ -116,15 +115,15 @@ def _ending(file: int, end: int) -> bytes:
         return b""
     try:
         json.loads(_last_line(file, end))
-    except ValueError:
+    except (ValueError, RecursionError):
         return TORN + b"\n"
     return b"\n"
 
 
 def _last_line(file: int, end: int) -> bytes:
-    line = b""
-    while end and b"\n" not in line:
-        start = max(0, end - _PIECE)
-        line = os.pread(file, end - start, start) + line
-        end = start
-    return line.rpartition(b"\n")[2]
+    """What comes after the last end of a line. Nothing, if that is longer than any line of ours."""
+    for length in _TAILS:
+        tail = os.pread(file, length, max(0, end - length))
+        if length >= end or b"\n" in tail:
+            return tail.rpartition(b"\n")[2]
+    return b""

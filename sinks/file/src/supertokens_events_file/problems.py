@@ -13,12 +13,10 @@ __all__ = ["doubts_about", "problems_with", "reason"]
 
 def problems_with(settings: FileSettings) -> Sequence[str]:
     """What is in the way of the next event, or of putting a file aside."""
-    path = settings.path
-    if not path.parent.is_dir():
-        return [_no_directory(path)]
-    if path.is_dir():
-        return [f"{path} is a directory: name a file in it"]
-    return list(_in_the_way(path, rotates=settings.rotate is not None))
+    try:
+        return list(_in_the_way(settings.path, rotates=settings.rotate is not None))
+    except OSError as error:  # such as a directory that this user may not look into
+        return [reason(settings.path, error)]
 
 
 def doubts_about(settings: FileSettings) -> Sequence[str]:
@@ -31,13 +29,22 @@ def doubts_about(settings: FileSettings) -> Sequence[str]:
 
 def reason(path: Path, error: OSError) -> str:
     """Why events could not be added to the file."""
-    if not path.parent.is_dir():
+    if isinstance(error, FileNotFoundError) and not path.parent.is_dir():
         return f"{path}: {_no_directory(path)}"
     return f"{path}: {error.strerror or 'it cannot be written'}"
 
 
 def _in_the_way(path: Path, *, rotates: bool) -> Iterator[str]:
-    is_there, folder = path.exists(), path.resolve().parent
+    if not path.parent.is_dir():
+        yield _no_directory(path)
+    elif path.is_dir():
+        yield f"{path} is a directory: name a file in it"
+    else:
+        yield from _forbidden(path, path.resolve().parent, rotates=rotates)
+
+
+def _forbidden(path: Path, folder: Path, *, rotates: bool) -> Iterator[str]:
+    is_there = path.exists()
     if is_there and not os.access(path, os.R_OK | os.W_OK, effective_ids=True):
         yield f"this user may not write to {path}"
     elif not is_there and not os.access(folder, os.W_OK | os.X_OK, effective_ids=True):

@@ -10,13 +10,14 @@ import os
 import re
 import stat
 from collections.abc import Sequence
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import NamedTuple
 
 from supertokens_events_file.settings import Period, RotateSettings
 
-__all__ = ["COMPRESSED", "PART", "Closed", "closed_files", "is_due", "put_aside"]
+__all__ = ["COMPRESSED", "PART", "Closed", "closed_files", "is_due", "put_aside", "stamp"]
 
 COMPRESSED = ".gz"
 PART = ".gz.part"
@@ -45,6 +46,13 @@ def is_due(rotate: RotateSettings, file: int, more: int, now: datetime) -> bool:
         return False
     too_large = rotate.size is not None and status.st_size + more > rotate.size
     return too_large or (rotate.every is not None and _is_over(rotate.every, status.st_mtime, now))
+
+
+def stamp(rotate: RotateSettings, file: int, now: datetime) -> None:
+    """After lines were added at ``now``: see that the file's time is of that period. The kernel's is some milliseconds old."""
+    if rotate.every is not None and _is_over(rotate.every, os.fstat(file).st_mtime, now):
+        with suppress(OSError):  # somebody else's file: then the next one is begun early
+            os.utime(file, (now.timestamp(), now.timestamp()))
 
 
 def put_aside(path: Path, now: datetime) -> None:

@@ -27,17 +27,27 @@ _PIECE = 256 * 1024  # bytes
 def tidy(path: Path, rotate: RotateSettings, now: datetime, stopped: threading.Event) -> None:
     """Remove what was put aside from ``path`` and is to go, and compress the rest, until ``stopped``.
 
-    Raises ``OSError``, and then nothing is lost.
+    Raises the first ``OSError`` when it has tried them all; then nothing is lost.
     """
     closed = closed_files(path)
     kept = _kept(closed, rotate, now)
-    for one in closed:
+    errors = [error for one in closed if (error := _tidied(one, rotate, stopped, is_kept=one.at in kept))]
+    if errors:
+        raise errors[0]
+
+
+def _tidied(one: Closed, rotate: RotateSettings, stopped: threading.Event, *, is_kept: bool) -> OSError | None:
+    """What became of one of them. Its failure is no other's."""
+    try:
         if one.ending == PART:
             _discard(one.path)
-        elif one.at not in kept:
+        elif not is_kept:
             one.path.unlink(missing_ok=True)
         elif rotate.compress and one.ending != COMPRESSED and not stopped.is_set():
             _compress(one.path, stopped)
+    except OSError as error:
+        return error
+    return None
 
 
 def _kept(closed: Sequence[Closed], rotate: RotateSettings, now: datetime) -> set[datetime]:
