@@ -7,6 +7,7 @@ import signal
 import stat
 import subprocess
 import sys
+import time
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -160,6 +161,25 @@ def test_two_processes_tear_no_line(path):
     assert ready == (b"ready\n", b"ready\n")
     assert (one.returncode, other.returncode) == (0, 0)
     written = [json.loads(line) for line in path.read_bytes().splitlines()]
+    for name in ("a", "b"):
+        assert [line["n"] for line in written if line["writer"] == name] == list(range(2000))
+
+
+def test_renaming_loses_no_line(path):
+    """While two processes write, another renames the file time and again, as logrotate does: no line is lost or doubled."""
+    moved = []
+    with writer("a", path) as one, writer("b", path) as other:
+        for process in (one, other):
+            process.stdout.readline()
+            process.stdin.close()
+        while one.poll() is None or other.poll() is None:
+            if path.exists():
+                moved.append(path.rename(path.with_name(f"events.jsonl.{len(moved)}")))
+            time.sleep(0.001)
+
+    files = [file for file in (*moved, path) if file.exists()]
+    written = [json.loads(line) for file in files for line in file.read_bytes().splitlines()]
+    assert len(moved) > 2
     for name in ("a", "b"):
         assert [line["n"] for line in written if line["writer"] == name] == list(range(2000))
 
