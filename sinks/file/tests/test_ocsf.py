@@ -121,6 +121,16 @@ def test_a_type_is_said_as(event_type, type_uid, type_name, status):
     assert (found["type_uid"], found["type_name"], found["status"]) == (type_uid, type_name, status)
 
 
+def test_an_apps_own_type_is_left_as_it_is():
+    """Of a type that is not in the catalog nobody here knows what its fields mean: all of them are in ``unmapped``."""
+    data = {"reason": "no longer needed", "email": "ada@example.com", "session_handle": "s", "nothing": None, "n": 0}
+
+    found = document("app.order.cancelled", data=data)
+
+    assert found["unmapped"]["data"] == data
+    assert not {"user", "status_detail"} & found.keys()
+
+
 def test_one_login_method_is_not_a_user():
     """A user who loses one login method of several is not deleted."""
     found = document("user.deleted", data={"extent": "login_method", "remaining_login_methods": 1})

@@ -60,8 +60,7 @@ def ocsf(event: Event, sequence: int) -> bytes:
         **_classification(kind),
         "time": (event.timestamp - _EPOCH) // _MILLISECOND,
         "message": event.type,
-        "status_code": text(left["data"], "error_code"),
-        "status_detail": text(left["data"], "reason") or text(left["data"], "why"),
+        **_status(kind, left["data"]),
         **{name: part(event.type, left) for name, part in _PARTS[kind.event_class].items()},
         "metadata": _metadata(left, sequence),
         "unmapped": known(**left),
@@ -80,11 +79,18 @@ def _classification(kind: Kind) -> dict[str, Any]:
         "activity_name": activity_name,
         "type_uid": uid * 100 + activity,
         "type_name": f"{name}: {activity_name}",
-        "status_id": kind.status[0],
-        "status": kind.status[1],
         "severity_id": kind.severity[0],
         "severity": kind.severity[1],
     }
+
+
+def _status(kind: Kind, data: dict[str, Any]) -> dict[str, Any]:
+    """How it ended, and why. What an app's own type means by a ``reason`` is the app's."""
+    said: dict[str, Any] = {"status_id": kind.status[0], "status": kind.status[1]}
+    if kind.status != classes.UNKNOWN:
+        said["status_code"] = text(data, "error_code")
+        said["status_detail"] = text(data, "reason") or text(data, "why")
+    return said
 
 
 def _metadata(left: dict[str, Any], sequence: int) -> dict[str, Any]:
