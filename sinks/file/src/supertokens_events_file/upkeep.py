@@ -29,7 +29,7 @@ class Upkeep:
                 self._thread = threading.Thread(target=self._run, name="supertokens-events-file", daemon=True)
                 self._thread.start()
 
-    def stop(self, patience: float = 1.0) -> None:
+    def stop(self, patience: float = 3.0) -> None:
         """No more of it. What runs has ``patience`` seconds to come to its end, and is then told to stop where it is."""
         with self._lock:
             self._is_over = True
