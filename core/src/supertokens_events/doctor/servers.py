@@ -49,7 +49,7 @@ def servers(case: Case) -> Iterator[Finding]:
         except (OSError, ValueError, SyntaxError, IniError) as error:
             yield warning(
                 "servers.unreadable",
-                f"{file} cannot be read as settings of gunicorn or uWSGI ({type(error).__name__}).",
+                f"{file} cannot be read as settings of gunicorn or uWSGI: {_why(error)}.",
                 why="Whether the server forks safely is not known.",
                 do="Give a gunicorn.conf.py, or an ini file with a section [uwsgi].",
                 subject=str(file),
@@ -63,6 +63,10 @@ def servers(case: Case) -> Iterator[Finding]:
             why="uWSGI starts no threads unless it is told to, and then nothing is stored.",
             do="With one of them give its file: --server uwsgi.ini. Every other server that is tested needs nothing.",
         )
+
+
+def _why(error: Exception) -> str:
+    return getattr(error, "strerror", None) or f"it is neither Python nor an ini file with [uwsgi] ({type(error).__name__})"
 
 
 def _dispatches() -> bool:
