@@ -66,7 +66,10 @@ def servers(case: Case) -> Iterator[Finding]:
 
 
 def _why(error: Exception) -> str:
-    return getattr(error, "strerror", None) or f"it is neither Python nor an ini file with [uwsgi] ({type(error).__name__})"
+    return (
+        getattr(error, "strerror", None)
+        or f"it is neither Python nor an ini file with [uwsgi] ({type(error).__name__})"
+    )
 
 
 def _dispatches() -> bool:
