@@ -79,7 +79,7 @@ def _ask(case: Case, client: httpx.Client, host: str, source: str) -> Iterator[F
             "core.version",
             f"The core at {name} speaks none of the versions that backfill and reconcile know: {', '.join(CDI_VERSIONS)}.",
             why="Neither can read it. Capture goes through the SDK, and is not concerned.",
-            do="Use a core that is not older than 10.1, or a newer supertokens-events.",
+            do="Use a newer core, or a newer supertokens-events.",
             subject=name,
         )
         return
