@@ -26,11 +26,6 @@ class Keeping:
     retention: Retention = field(default_factory=Retention)
     erase_deleted: bool = False
 
-    @property
-    def everything(self) -> bool:
-        """Whether nothing ever goes."""
-        return not self.erase_deleted and all(age is None for age in self.retention)
-
 
 class Keeper:
     """One per dispatcher; of all that share an embedded outbox one works."""
@@ -42,7 +37,7 @@ class Keeper:
     async def run(self) -> None:
         """Look after the outbox now and then, until cancelled."""
         await anyio.sleep(_FIRST)
-        while not self._keeping.everything:
+        while True:
             try:
                 if await self._line.store(self._line.outbox.lead, _LEAD):
                     await self.once()
@@ -60,6 +55,7 @@ class Keeper:
         while self._keeping.erase_deleted and any(gone := await self._line.store(outbox.erase_deleted)):
             erased = Erased(*map(sum, zip(erased, gone, strict=True)))
             await anyio.sleep(_PAUSE)
+        await self._line.store(outbox.scrub)  # what an erasure has left, a command's too
         if any(pruned) or any(erased):
             log.info("Housekeeping.", pruned=pruned._asdict(), erased=erased._asdict())
         return pruned, erased

@@ -25,7 +25,7 @@ from supertokens_events.dispatch.settlement import give_up, kept, settle
 from supertokens_events.dispatch.settler import Settler
 from supertokens_events.ledger import Reason
 from supertokens_events.log import describe_exception, get_logger
-from supertokens_events.outbox import Claim, DeliveryState, Look, OutboxError, Settlement
+from supertokens_events.outbox import GONE, Claim, DeliveryState, Look, OutboxError, Settlement
 from supertokens_events.sink import Outcome, Retry, Sink
 
 __all__ = ["Lane"]
@@ -449,10 +449,10 @@ class Lane:
                 await self._came_to(claims, outcomes, began, anyio.current_time() - began)
             else:
                 await self._give_back(claims)
-                await self._open_breaker(outcomes)
+                await self._open_breaker(claims, outcomes)
                 await self._give_up_overdue(kept(_first_failure(outcomes).reason))
 
-    async def _open_breaker(self, outcomes: Sequence[Outcome]) -> None:
+    async def _open_breaker(self, claims: Sequence[Claim], outcomes: Sequence[Outcome]) -> None:
         if self._breaker.closing:  # a call that was in flight has just succeeded
             return
         probe_in = self._breaker.probe_failed(outcomes)
@@ -465,9 +465,12 @@ class Lane:
             probe_in=probe_in,
             reason=reason,
             detail=failure.detail,
+            about=[claim.delivery.event_id for claim in claims],
         )
         if self._breaker.is_news_that_it_is_open():
-            self._tell_opened("A sink's place is away; its deliveries wait.", reason, failure.detail)
+            erased = len(await self._line.not_erased(claims)) < len(claims)
+            told = (GONE, {}) if erased else (reason, failure.detail)
+            self._tell_opened("A sink's place is away; its deliveries wait.", *told)
 
     async def _give_up_overdue(self, reason: str) -> None:
         """What has waited for as long as a place is given waits no more, even if nothing but probes went out."""

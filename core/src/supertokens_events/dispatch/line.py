@@ -14,7 +14,7 @@ from supertokens_events.dispatch.listeners import Listeners
 from supertokens_events.dispatch.notices import Tell, tell_nobody
 from supertokens_events.ledger import Ledger
 from supertokens_events.log import get_logger
-from supertokens_events.outbox import DeliveryState, Outbox, OutboxError, Settlement
+from supertokens_events.outbox import Claim, DeliveryState, Outbox, OutboxError, Settlement
 from supertokens_events.sink import Outcome
 
 __all__ = ["Aside", "Line", "in_threads", "is_stop"]
@@ -52,6 +52,15 @@ class Line:
     async def store(self, function: Callable[..., T], *arguments: Any, **named: Any) -> T:
         """Call the outbox off the event loop: a locked database must not stop the other lanes' clocks."""
         return await self._aside(partial(function, *arguments, **named))
+
+    async def not_erased(self, claims: Sequence[Claim]) -> list[Claim]:
+        """Those whose events were not erased meanwhile: of the others nothing is to be told any more."""
+
+        def look() -> list[Claim]:
+            stored = [(claim, self.outbox.event(claim.delivery.event_id)) for claim in claims]
+            return [claim for claim, event in stored if event is None or event.body is not None]
+
+        return await self.store(look)
 
     async def save_ledger(self) -> None:
         """Store the counts; what the outbox does not take now waits."""

@@ -32,13 +32,17 @@ from supertokens_events.outbox.contract import (
     StoredDelivery,
     StoredEvent,
 )
+from supertokens_events.outbox.erasing import ERASED, GONE, SAYS_SO, Names, Tell
 from supertokens_events.outbox.hook_times import save_hook_times
 from supertokens_events.outbox.looking import Wanted
 from supertokens_events.outbox.replaying import HELD, Replayed, Run, Selection, Verdict
 from supertokens_events.outbox.sqlite.outbox import SqliteOutbox
 
 __all__ = [
+    "ERASED",
+    "GONE",
     "HELD",
+    "SAYS_SO",
     "Attempt",
     "Breaker",
     "Claim",
@@ -49,6 +53,7 @@ __all__ = [
     "Erased",
     "LedgerCount",
     "Look",
+    "Names",
     "NewDelivery",
     "Outbox",
     "OutboxError",
@@ -65,6 +70,7 @@ __all__ = [
     "SqliteOutbox",
     "StoredDelivery",
     "StoredEvent",
+    "Tell",
     "Verdict",
     "Wanted",
     "open_outbox",

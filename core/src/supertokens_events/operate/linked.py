@@ -1,0 +1,167 @@
+"""Who somebody is: the ids that stored events say are one user's, however many steps apart, and the addresses they know."""
+
+from __future__ import annotations
+
+import json
+from collections import defaultdict
+from collections.abc import Iterator, Mapping
+from typing import Any, NamedTuple
+
+from supertokens_events.catalog.names import TYPES
+from supertokens_events.outbox import Names, Outbox, StoredEvent
+
+__all__ = ["Link", "Person", "find"]
+
+_PAGE = 500  # events that are read at once
+_ABOUT_ADMINS = frozenset(TYPES["dashboard"].split())
+_ABOUT_TWO = frozenset({"account.link.failed"})  # and just not about one
+_TYPES = frozenset(name for names in TYPES.values() for name in names.split()) - _ABOUT_ADMINS - _ABOUT_TWO
+_ADDRESSES = ("email", "previous_email", "phone_number", "previous_phone_number")
+
+
+class Link(NamedTuple):
+    """An id of the same user: the id through which it was found, and the event that says so."""
+
+    user_id: str
+    through: str
+    event_id: str
+    event_type: str
+
+
+class Person(NamedTuple):
+    """A user by all ids, the one that was asked for first, and by the addresses that stored events say are that user's."""
+
+    user_id: str
+    links: tuple[Link, ...] = ()
+    addresses: tuple[str, ...] = ()
+
+    @property
+    def names(self) -> Names:
+        """What to look for in events."""
+        return Names((self.user_id, *(link.user_id for link in self.links)), self.addresses)
+
+
+class _Bond(NamedTuple):
+    """Two ids, and what was said last of them: that they are one user's, or not any more."""
+
+    one: str
+    other: str
+    holds: bool = True
+
+
+class _Said(NamedTuple):
+    bond: _Bond
+    event: StoredEvent
+
+
+def find(outbox: Outbox, user_id: str) -> Person:
+    """The ids that are linked with ``user_id`` by now, by accounts that were linked and not unlinked since, and by mapped ids.
+    It reads every stored payload as often as there are steps. Raises :class:`OutboxError`.
+    """
+    said: dict[frozenset[str], _Said] = {}
+    addresses: defaultdict[str, set[str]] = defaultdict(set)
+    links: dict[str, Link] = {}
+    asked: set[str] = set()
+    while fresh := {user_id, *links} - asked:
+        for event in _naming(outbox, Names(tuple(fresh))):
+            for bond in _bonds(event):
+                _keep(said, _Said(bond, event))
+            if event.user_id is not None:
+                addresses[event.user_id].update(_addresses(event))
+        asked |= fresh
+        links = _reached(user_id, said)
+    theirs = set[str]().union(*(addresses[id_] for id_ in (user_id, *links)))
+    return Person(user_id, tuple(links.values()), tuple(sorted(theirs)))
+
+
+def _naming(outbox: Outbox, names: Names) -> Iterator[StoredEvent]:
+    after = 0
+    while page := outbox.naming(names, after=after, limit=_PAGE):
+        yield from page
+        after = page[-1].sequence
+
+
+def _keep(said: dict[frozenset[str], _Said], new: _Said) -> None:
+    """The last word counts; of two that say the same, the first is the one to be shown."""
+    pair = frozenset((new.bond.one, new.bond.other))
+    old = said.get(pair)
+    if len(pair) == 2 and (
+        old is None or (new.bond.holds != old.bond.holds and new.event.sequence > old.event.sequence)
+    ):
+        said[pair] = new
+
+
+def _reached(user_id: str, said: Mapping[frozenset[str], _Said]) -> dict[str, Link]:
+    links: dict[str, Link] = {}
+    reached = [user_id]
+    for id_ in reached:  # which grows meanwhile
+        for bond, event in said.values():
+            other = bond.other if bond.one == id_ else bond.one
+            if bond.holds and id_ in bond and other != user_id and other not in links:
+                links[other] = Link(other, id_, event.id, event.type)
+                reached.append(other)
+    return links
+
+
+# What an event says ------------------------------------------------------------------------------------------------------
+
+
+def _bonds(event: StoredEvent) -> Iterator[_Bond]:
+    """Two by two, the ids of which it says that they are one user's."""
+    data = _data(event)
+    yield from _bond(*_pair(event, data), holds=event.type != "account.unlinked")
+    yield from _of_methods(data, "primary_login_methods", _id(data, "primary_user_id"))
+    yield from _of_methods(data, "login_methods", event.user_id)
+
+
+def _pair(event: StoredEvent, data: Mapping[str, Any]) -> tuple[str | None, str | None]:
+    match event.type:
+        case "account.linked" | "account.unlinked":
+            return _id(data, "recipe_user_id"), _id(data, "primary_user_id")
+        case "user.id_mapping.created":
+            return _id(data, "supertokens_user_id"), _id(data, "external_user_id")
+        case _:
+            return _id(data, "recipe_user_id"), event.user_id
+
+
+def _of_methods(data: Mapping[str, Any], field: str, owner: str | None) -> Iterator[_Bond]:
+    for method in data.get(field) or ():
+        yield from _bond(_id(method, "recipe_user_id"), owner)
+
+
+def _bond(one: str | None, other: str | None, *, holds: bool = True) -> Iterator[_Bond]:
+    if one and other:
+        yield _Bond(one, other, holds)
+
+
+def _addresses(event: StoredEvent) -> Iterator[str]:
+    """The addresses in it. What looks like none may be a value of anything else."""
+    for value in _values(_data(event)):
+        if "@" in value or value.startswith("+"):
+            yield value
+
+
+def _values(document: Any) -> Iterator[str]:
+    if isinstance(document, list):
+        for item in document:
+            yield from _values(item)
+    if isinstance(document, dict):
+        for key, item in document.items():
+            if key in _ADDRESSES and isinstance(item, str):
+                yield item
+            else:
+                yield from _values(item)
+
+
+def _data(event: StoredEvent) -> Mapping[str, Any]:
+    """The data of a type of ours: what an app says in its own means what the app says."""
+    if event.type not in _TYPES or event.body is None:
+        return {}
+    document: Mapping[str, Any] = json.loads(event.body, parse_int=float)
+    data = document["data"]
+    return data if isinstance(data, dict) else {}
+
+
+def _id(document: Any, key: str) -> str | None:
+    value = document.get(key) if isinstance(document, dict) else None
+    return value if isinstance(value, str) and value else None
