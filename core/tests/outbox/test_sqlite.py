@@ -1,7 +1,7 @@
 """What the SQLite file has to stand, beside the contract."""
 
-import math
 import ctypes
+import math
 import os
 import resource
 import shutil

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 from collections import defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from functools import cache
 from typing import Any, NamedTuple
 
+from supertokens_events.catalog import builtin_types
 from supertokens_events.catalog.names import TYPES
 from supertokens_events.outbox import Names, Outbox, StoredEvent
 
@@ -41,31 +43,25 @@ class Person(NamedTuple):
         return Names((self.user_id, *(link.user_id for link in self.links)), self.addresses)
 
 
-class _Bond(NamedTuple):
-    """Two ids, and what was said last of them: that they are one user's, or not any more."""
-
-    one: str
-    other: str
-    holds: bool = True
-
-
 class _Said(NamedTuple):
-    bond: _Bond
+    """Whose a login method, or a mapped id, is: its own, or another's."""
+
+    id: str
+    owner: str
     event: StoredEvent
 
 
 def find(outbox: Outbox, user_id: str) -> Person:
-    """The ids that are linked with ``user_id`` by now, by accounts that were linked and not unlinked since, and by mapped ids.
+    """The ids that are linked with ``user_id`` by now: of login methods, by the last that was said of each, and mapped ones.
     It reads every stored payload as often as there are steps. Raises :class:`OutboxError`.
     """
-    said: dict[frozenset[str], _Said] = {}
+    said: dict[str, _Said] = {}
     addresses: defaultdict[str, set[str]] = defaultdict(set)
     links: dict[str, Link] = {}
     asked: set[str] = set()
     while fresh := {user_id, *links} - asked:
         for event in _naming(outbox, Names(tuple(fresh))):
-            for bond in _bonds(event):
-                _keep(said, _Said(bond, event))
+            _keep(said, event)
             if event.user_id is not None:
                 addresses[event.user_id].update(_addresses(event))
         asked |= fresh
@@ -81,24 +77,22 @@ def _naming(outbox: Outbox, names: Names) -> Iterator[StoredEvent]:
         after = page[-1].sequence
 
 
-def _keep(said: dict[frozenset[str], _Said], new: _Said) -> None:
-    """The last word counts; of two that say the same, the first is the one to be shown."""
-    pair = frozenset((new.bond.one, new.bond.other))
-    old = said.get(pair)
-    if len(pair) == 2 and (
-        old is None or (new.bond.holds != old.bond.holds and new.event.sequence > old.event.sequence)
-    ):
-        said[pair] = new
+def _keep(said: dict[str, _Said], event: StoredEvent) -> None:
+    """The last word counts; of those that say the same, the first is the one to be shown."""
+    for id_, owner in _owners(event):
+        old = said.get(id_)
+        if old is None or (owner != old.owner and event.sequence > old.event.sequence):
+            said[id_] = _Said(id_, owner, event)
 
 
-def _reached(user_id: str, said: Mapping[frozenset[str], _Said]) -> dict[str, Link]:
+def _reached(user_id: str, said: Mapping[str, _Said]) -> dict[str, Link]:
     links: dict[str, Link] = {}
     reached = [user_id]
-    for id_ in reached:  # which grows meanwhile
-        for bond, event in said.values():
-            other = bond.other if bond.one == id_ else bond.one
-            if bond.holds and id_ in bond and other != user_id and other not in links:
-                links[other] = Link(other, id_, event.id, event.type)
+    for through in reached:  # which grows meanwhile
+        for id_, owner, event in said.values():
+            other = {id_: owner, owner: id_}.get(through)
+            if other is not None and other != user_id and other not in links:
+                links[other] = Link(other, through, event.id, event.type)
                 reached.append(other)
     return links
 
@@ -106,38 +100,40 @@ def _reached(user_id: str, said: Mapping[frozenset[str], _Said]) -> dict[str, Li
 # What an event says ------------------------------------------------------------------------------------------------------
 
 
-def _bonds(event: StoredEvent) -> Iterator[_Bond]:
-    """Two by two, the ids of which it says that they are one user's."""
+def _owners(event: StoredEvent) -> Iterator[tuple[str, str]]:
+    """Of ids in it, whose they are."""
     data = _data(event)
-    yield from _bond(*_pair(event, data), holds=event.type != "account.unlinked")
-    yield from _of_methods(data, "primary_login_methods", _id(data, "primary_user_id"))
-    yield from _of_methods(data, "login_methods", event.user_id)
+    for id_, owner in (
+        _pair(event, data),
+        *_of_methods(data, "primary_login_methods", _id(data, "primary_user_id")),
+        *_of_methods(data, "login_methods", event.user_id),
+    ):
+        if id_ and owner and not {id_, owner} & _examples():
+            yield id_, owner
 
 
 def _pair(event: StoredEvent, data: Mapping[str, Any]) -> tuple[str | None, str | None]:
+    login = _id(data, "recipe_user_id")
     match event.type:
-        case "account.linked" | "account.unlinked":
-            return _id(data, "recipe_user_id"), _id(data, "primary_user_id")
+        case "account.linked":
+            return login, _id(data, "primary_user_id")
+        case "account.unlinked":
+            return login, login
         case "user.id_mapping.created":
-            return _id(data, "supertokens_user_id"), _id(data, "external_user_id")
+            return _id(data, "external_user_id"), _id(data, "supertokens_user_id")
         case _:
-            return _id(data, "recipe_user_id"), event.user_id
+            return login, event.user_id
 
 
-def _of_methods(data: Mapping[str, Any], field: str, owner: str | None) -> Iterator[_Bond]:
+def _of_methods(data: Mapping[str, Any], field: str, owner: str | None) -> Iterator[tuple[str | None, str | None]]:
     for method in data.get(field) or ():
-        yield from _bond(_id(method, "recipe_user_id"), owner)
-
-
-def _bond(one: str | None, other: str | None, *, holds: bool = True) -> Iterator[_Bond]:
-    if one and other:
-        yield _Bond(one, other, holds)
+        yield _id(method, "recipe_user_id"), owner
 
 
 def _addresses(event: StoredEvent) -> Iterator[str]:
     """The addresses in it. What looks like none may be a value of anything else."""
     for value in _values(_data(event)):
-        if "@" in value or value.startswith("+"):
+        if ("@" in value or value.startswith("+")) and value not in _examples():
             yield value
 
 
@@ -165,3 +161,20 @@ def _data(event: StoredEvent) -> Mapping[str, Any]:
 def _id(document: Any, key: str) -> str | None:
     value = document.get(key) if isinstance(document, dict) else None
     return value if isinstance(value, str) and value else None
+
+
+@cache
+def _examples() -> frozenset[str]:
+    """The ids and addresses that the catalog makes up, and ``send`` says: they are nobody's, and link nobody."""
+    return frozenset(value for data_model in builtin_types() for value in _texts(data_model.example))
+
+
+def _texts(document: Any) -> Iterator[str]:
+    if isinstance(document, str):
+        yield document
+    elif isinstance(document, Mapping):
+        for item in document.values():
+            yield from _texts(item)
+    elif isinstance(document, Sequence):
+        for item in document:
+            yield from _texts(item)
