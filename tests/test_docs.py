@@ -55,6 +55,11 @@ def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.chdir(tmp_path)
     monkeypatch.syspath_prepend(tmp_path)
     monkeypatch.setenv("CRM_WEBHOOK_SECRET", SECRET)
+    monkeypatch.setenv("SUPERTOKENS_EVENTS_API_KEY", "a-key-of-the-management-api")
+    monkeypatch.setenv("SUPERTOKENS_EVENTS_ENCRYPTION_KEY", "A" * 43 + "=")
+    monkeypatch.setenv("SLACK_WEBHOOK_URL", "https://hooks.slack.com/services/T0123/B0123/x")
+    monkeypatch.setenv("SLACK_TOKEN", "xoxb-0123")
+    monkeypatch.setenv("SEGMENT_WRITE_KEY", "wK3yOfASource")
     monkeypatch.setenv("EVENTS_DATABASE_URL", "postgresql://events:p4ssw0rd@db.internal/events")
     return tmp_path
 

@@ -11,6 +11,7 @@ import sys
 from pathlib import Path
 
 import anyio
+import httpx
 import pytest
 from supertokens_python.recipe.session.asyncio import create_new_session_without_request_response
 from supertokens_python.types import RecipeUserId
@@ -24,9 +25,15 @@ from supertokens_events import Events, hookimpl
 from supertokens_events.capture.recipe import Fact
 from supertokens_events.catalog.user import Method, UserSignedIn
 from supertokens_events.config import ConfigurationError
+from supertokens_events.server import asgi_app
 
 WEBHOOK_KEY = base64.b64encode(b"canary webhook key of 32 bytes!!").decode()
 HEADER = "Bearer canary-header-of-the-webhook"
+STORED_KEY = base64.b64encode(b"canary key of a stored sink, 32b").decode()
+STORED_HEADER = "Bearer canary-header-of-a-stored-sink"
+STORED_QUERY = "canary-query-of-a-stored-sink"
+API_KEY = "canary-key-of-the-management-api"
+ENCRYPTION_KEY = base64.b64encode(b"canary encryption key, 32 bytes!").decode()
 
 
 class Leaky:
@@ -70,7 +77,48 @@ def live(browser: Browser, app) -> dict[str, str]:
         **exchanged(browser),
         "webhook key": WEBHOOK_KEY,
         "webhook header": HEADER,
+        "stored key": STORED_KEY,
+        "stored header": STORED_HEADER,
+        "stored query": STORED_QUERY,
+        "API key": API_KEY,
+        "encryption key": ENCRYPTION_KEY,
     }
+
+
+def managed(events: Events, url: str) -> bytes:
+    """Makes a sink through the API, with secrets in every kind of place, changes it, and has it refused; all the answers."""
+    settings = {
+        "events": ["*"],
+        "url": f"{url}?token={STORED_QUERY}",
+        "secret": f"whsec_{STORED_KEY}",
+        "headers": {"authorization": STORED_HEADER},
+        "allow_http": True,
+        "allow_networks": ["127.0.0.0/8"],
+    }
+    sink = {"name": "partner", "type": "webhook", "settings": settings}
+    wrong = {**settings, "secret": [f"whsec_{STORED_KEY}x"], "headers": {"host": STORED_HEADER}, "url": STORED_QUERY}
+
+    async def ask() -> list[str]:
+        transport, headers = httpx.ASGITransport(asgi_app(events)), {"authorization": f"Bearer {API_KEY}"}
+        async with httpx.AsyncClient(transport=transport, base_url="http://api", headers=headers) as api:
+            answers = [
+                await api.post("/v1/sinks", json=sink),
+                await api.post("/v1/sinks", json=sink),
+                await api.post("/v1/sinks", json={**sink, "name": "wrong", "settings": wrong}),
+                await api.patch("/v1/sinks/partner", json={"settings": wrong}),
+                await api.post("/v1/sinks", content=STORED_KEY),
+                *[
+                    await api.get(f"/v1/{path}")
+                    for path in ("sinks", "sinks/partner", "status", "events", "deliveries")
+                ],
+                await api.get("/v1/sinks", headers={"authorization": f"Bearer {API_KEY}{STORED_KEY}"}),
+            ]
+            assert [answer.status_code for answer in answers[:5]] == [201, 409, 422, 422, 400]
+            answers.append(await api.post("/v1/sinks/partner/rotate"))
+            assert answers[-1].json()["secrets"].pop("secret")
+            return [answer.text for answer in answers[:-1]]
+
+    return "\n".join(anyio.run(ask)).encode()
 
 
 def exchanged(browser: Browser) -> dict[str, str]:
@@ -142,9 +190,17 @@ def from_command(folder: Path, event_id: str) -> bytes:
     return said
 
 
+def without_own(head: dict[str, str]) -> dict[str, str]:
+    """The headers of a webhook without those that are the receiver's to know."""
+    return {**head, "authorization": head["authorization"].replace(HEADER, "").replace(STORED_HEADER, "")}
+
+
 CONFIGURATION = """
 [outbox]
 url = "sqlite:events.db"
+[server]
+api_keys = [{{ env = "CANARY_API_KEY" }}]
+encryption_key = {{ env = "CANARY_ENCRYPTION_KEY" }}
 [capture]
 events = ["*"]
 [dispatcher]
@@ -173,9 +229,12 @@ def lived(run_app, tmp_path, caplog, monkeypatch):
             caplog.set_level(logging.DEBUG, logger)
         monkeypatch.setenv("CANARY_SECRET", f"whsec_{WEBHOOK_KEY}")
         monkeypatch.setenv("CANARY_HEADER", HEADER)
+        monkeypatch.setenv("CANARY_API_KEY", API_KEY)
+        monkeypatch.setenv("CANARY_ENCRYPTION_KEY", ENCRYPTION_KEY)
         with receiver() as crm:
             (tmp_path / "supertokens-events.toml").write_text(CONFIGURATION.format(folder=tmp_path, url=crm.url))
             events = Events.from_toml(tmp_path / "supertokens-events.toml", plugins=[Leaky()])
+            answers = managed(events, crm.url)
             csrf = "VIA_TOKEN" if auth_mode == "cookie" else "NONE"
             with run_app("fastapi", events, anti_csrf=csrf) as app, app.browser(auth_mode=auth_mode) as browser:
                 secrets = live(browser, app)
@@ -185,9 +244,8 @@ def lived(run_app, tmp_path, caplog, monkeypatch):
             "log": in_log(caplog.records),
             "reprs": in_reprs(events),
             "webhook bodies": b"\n".join(body for _, body in crm.received),
-            "webhook headers": repr(
-                [{**head, "authorization": head["authorization"].replace(HEADER, "")} for head, _ in crm.received]
-            ).encode(),
+            "webhook headers": repr([without_own(head) for head, _ in crm.received]).encode(),
+            "answers": answers,
         }
         if commands:
             places["command"] = from_command(tmp_path, stored_events(events)[0].id)
@@ -211,7 +269,9 @@ def test_no_secret_leaves(auth_mode, commands, lived):
         "reprs",
         "webhook bodies",
         "webhook headers",
+        "answers",
     }
+    assert b"/hooks?" in places["answers"]
     assert EMAIL.encode() in places["events.db"] + places["events.db-wal"]
     assert all(EMAIL.encode() in places[place] for place in ("audit.jsonl", "webhook bodies", "reprs"))
     assert len(secrets) > 30

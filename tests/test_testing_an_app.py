@@ -94,6 +94,7 @@ TESTS = """
 
 def test_the_tests_of_an_app(pytester, monkeypatch, core):
     """Sign-ups and sign-ins through the app's own routes: the events are there, no file is written, no outbox is made."""
+    core.reset()
     monkeypatch.setenv("CORE", core.url)
     monkeypatch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")
     pytester.makepyfile(shop=APP, test_shop=TESTS)

@@ -14,6 +14,8 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 from packaging.version import Version
 
+from supertokens_events.config.reader import OWN_SINK_TYPES
+
 ROOT = Path(__file__).parent.parent
 WORKSHOP = tomllib.loads((ROOT / "pyproject.toml").read_text())
 PACKAGES = [ROOT / "core", *sorted(path.parent for path in ROOT.glob("sinks/*/pyproject.toml"))]
@@ -155,6 +157,11 @@ def test_a_sink_is_found_by_its_name(package):
     """A sink's entry point has the sink type's name, which is the package's, and leads to the package's module."""
     assert project(package)["name"] == f"supertokens-events-{package.name}"
     assert project(package)["entry-points"] == {"supertokens_events": {package.name: source(package).name}}
+
+
+def test_the_core_names_every_sinks_package():
+    """A configured sink type of ours that is not installed is answered with its package's name."""
+    assert [package.name for package in SINKS] == sorted(OWN_SINK_TYPES)
 
 
 @every_package

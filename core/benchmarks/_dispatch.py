@@ -1,9 +1,9 @@
 """One dispatcher in a process of its own, as ``supertokens-events dispatch --until-empty`` runs it.
 
-``python _dispatch.py OUTBOX URL [--asymmetric] [--seconds N | --latency N [--every SECONDS]]`` prints, as JSON: seconds of
-CPU, MiB of memory at most. It delivers until nothing is due, or for ``--seconds``; with ``--asymmetric`` signed in ``v1a``
-too. With ``--latency`` it is an app that stores N events, one after the other, and whose own thread delivers them; it prints
-when each was stored.
+``python _dispatch.py OUTBOX URL [--asymmetric | --segment] [--seconds N | --latency N [--every SECONDS]]`` prints, as JSON:
+seconds of CPU, MiB of memory at most. It delivers until nothing is due, or for ``--seconds``; with ``--asymmetric`` signed in
+``v1a`` too, with ``--segment`` as messages of Segment's API, to the double of it. With ``--latency`` it is an app that stores N
+events, one after the other, and whose own thread delivers them; it prints when each was stored.
 """
 
 import argparse
@@ -13,6 +13,7 @@ import time
 
 import anyio
 
+from doubles.segment import WRITE_KEY
 from supertokens_events import Events
 
 _WARM_UP = 20  # events that find a process in which nothing was sent yet
@@ -20,23 +21,11 @@ SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"  # noqa: S105 - of nobody
 KEY = "whsk_6Xb/dCcHpPea21PS1N9VY/NZW723CEc77N4rJCubMbfVKIDij2HKpMKkioLlX0dRqSKJp4AJ6p9lMicMFs6Kvg=="
 
 
-def configured(outbox: str, url: str, run: str, *, asymmetric: bool = False) -> Events:
-    return Events.from_dict(
-        {
-            "outbox": {"url": outbox},
-            "dispatcher": {"run": run},
-            "sinks": {
-                "crm": {
-                    "type": "webhook",
-                    "events": ["*"],
-                    "url": url,
-                    "secret": [SECRET, KEY] if asymmetric else SECRET,
-                    "allow_http": True,
-                    "allow_networks": ["127.0.0.0/8"],
-                }
-            },
-        }
-    )
+def configured(outbox: str, url: str, run: str, *, asymmetric: bool = False, segment: bool = False) -> Events:
+    webhook = {"type": "webhook", "url": url, "secret": [SECRET, KEY] if asymmetric else SECRET}
+    own = {"type": "segment", "endpoint": url, "write_key": WRITE_KEY} if segment else webhook
+    sink = {**own, "events": ["*"], "allow_http": True, "allow_networks": ["127.0.0.0/8"]}
+    return Events.from_dict({"outbox": {"url": outbox}, "dispatcher": {"run": run}, "sinks": {"crm": sink}})
 
 
 def main() -> None:
@@ -44,6 +33,7 @@ def main() -> None:
     parser.add_argument("outbox")
     parser.add_argument("url")
     parser.add_argument("--asymmetric", action="store_true")
+    parser.add_argument("--segment", action="store_true")
     parser.add_argument("--seconds", type=float)
     parser.add_argument("--latency", type=int, default=0)
     parser.add_argument("--every", type=float, default=0.02)
@@ -54,7 +44,7 @@ def main() -> None:
 
 
 def deliver(given: argparse.Namespace) -> dict[str, float]:
-    events = configured(given.outbox, given.url, "off", asymmetric=given.asymmetric)
+    events = configured(given.outbox, given.url, "off", asymmetric=given.asymmetric, segment=given.segment)
     dispatcher = events.dispatcher()
 
     async def for_some_time() -> None:

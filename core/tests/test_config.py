@@ -324,7 +324,7 @@ class TestErrors:
             ("sinks", 5, "sinks: expected one table for each sink, such as [sinks.crm]"),
             ("sinks.c r m", {}, "sinks.c r m: a sink's name consists of letters, digits, '-' and '_'"),
             ("sinks.crm", [], "sinks.crm: expected a table, [sinks.crm]"),
-            ("sinks.crm.type", "slack", "sinks.crm.type: there is no sink type 'slack'"),
+            ("sinks.crm.type", "discord", "sinks.crm.type: there is no sink type 'discord'"),
             ("sinks.crm.type", "pidgeon", "sinks.crm.type: there is no sink type 'pidgeon', did you mean 'pigeon'?; installed"),
             ("sinks.crm.events", [], "sinks.crm.events: must not be empty"),
             ("sinks.crm.events", ["@default"], "sinks.crm.events: '@default' is not an event pattern"),

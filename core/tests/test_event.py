@@ -9,7 +9,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from supertokens_events.event import Actor, Context, Event, event_type, iso_timestamp, new_event_id, with_sequence
+from supertokens_events.event import (
+    Actor,
+    Context,
+    Event,
+    derived_event_id,
+    event_type,
+    iso_timestamp,
+    new_event_id,
+    with_sequence,
+)
 
 ALPHABET = set("0123456789ABCDEFGHJKMNPQRSTVWXYZ")
 
@@ -160,3 +169,13 @@ class TestTimestamp:
         """A time without a zone, or outside UTC's years, is a validation error and nothing worse."""
         with pytest.raises(ValidationError, match="a timestamp"):
             Event(type="app.tested", timestamp=moment)
+
+
+def test_a_derived_id_follows_from_what_it_says():
+    """The same for the same time and parts, another for others; it sorts by its time, and is as any other id."""
+    first = derived_event_id(1_700_000_000_000, "backfill:crm", "user.created", "ada")
+
+    assert first == derived_event_id(1_700_000_000_000, "backfill:crm", "user.created", "ada")
+    assert first != derived_event_id(1_700_000_000_000, "backfill:crm", "user.createda", "da")
+    assert first < derived_event_id(1_700_000_000_001, "backfill:crm", "user.created", "ada") < new_event_id()
+    assert len(first) == len(new_event_id())

@@ -336,7 +336,7 @@ class TestStoring:
             events.emit_sync("app.first")
             return [delivery.sink for delivery in events.outbox.deliveries()]
 
-        with events._reloader._looking:
+        with events._following.reloader._looking:
             assert in_child(child) == "['audit']"
 
     def test_a_bug(self, make_events, file, monkeypatch, logged):

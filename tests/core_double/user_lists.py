@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import heapq
 
 from core_double.state import State, User
 from core_double.users import time_joined, user_json
@@ -27,16 +28,20 @@ def page(core: State, req: Request) -> Json:
     recipes = _recipes(req)
     newest_first = req.maybe_text("timeJoinedOrder") == "DESC"
     users = [user for user in _users_in(core, req.tenant) if _uses(user, recipes)]
-    users.sort(key=_rank, reverse=newest_first)
     searched = {tag: wanted.lower().split(";") for tag in SEARCH_TAGS if (wanted := req.maybe_text(tag))}
     if searched:
+        users.sort(key=_rank, reverse=newest_first)
         found = [user for user in users if _matches(user, searched)]
         return {**OK, "users": [user_json(core, req, user) for user in found[:SEARCH_LIMIT]]}
     limit = _limit(req)
-    start = _start(users, req.maybe_text("paginationToken"))
-    answer: Json = {**OK, "users": [user_json(core, req, user) for user in users[start : start + limit]]}
-    if start + limit < len(users):
-        answer["nextPaginationToken"] = _token(users[start + limit])
+    start = _start(req.maybe_text("paginationToken"))
+    first = heapq.nlargest if newest_first else heapq.nsmallest
+    found = first(
+        limit + 1, (user for user in users if start is None or _follows(user, start, newest_first)), key=_rank
+    )
+    answer: Json = {**OK, "users": [user_json(core, req, user) for user in found[:limit]]}
+    if limit < len(found):
+        answer["nextPaginationToken"] = _token(found[limit])
     return answer
 
 
@@ -75,15 +80,19 @@ def _token(user: User) -> str:
     return base64.b64encode(f"{user.id};{time_joined(user)}".encode()).decode()
 
 
-def _start(users: list[User], token: str | None) -> int:
+def _start(token: str | None) -> tuple[int, str] | None:
+    """Whom the page begins with, or would if that user were still there."""
     if not token:
-        return 0
+        return None
     try:
         user_id, joined = base64.b64decode(token, validate=True).decode().split(";")
-        ranks = [_rank(user) for user in users]
-        return ranks.index((int(joined), user_id))
+        return int(joined), user_id
     except (binascii.Error, ValueError):
         raise CoreError("invalid pagination token") from None
+
+
+def _follows(user: User, start: tuple[int, str], newest_first: bool) -> bool:
+    return _rank(user) <= start if newest_first else _rank(user) >= start
 
 
 def _matches(user: User, searched: dict[str, list[str]]) -> bool:

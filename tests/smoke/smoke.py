@@ -33,7 +33,7 @@ def main() -> None:
 
         assert version("supertokens-events") in run("--version")
         listed = run("plugins")
-        for sink in ("file", "webhook"):
+        for sink in ("file", "segment", "slack", "webhook"):
             assert f"supertokens-events-{sink}" in listed, f"the {sink} sink is not listed: {listed}"
         run("send", "user.created", "--user-id", "smoke")
         run("dispatch", "--until-empty")

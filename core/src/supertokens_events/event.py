@@ -7,6 +7,7 @@ assigns it at commit, and :func:`with_sequence` adds it to the bytes without mak
 
 from __future__ import annotations
 
+import hashlib
 import os
 import re
 import time
@@ -16,7 +17,17 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PlainSerializer
 from pydantic_core import PydanticSerializationError, to_json
 
-__all__ = ["Actor", "Context", "Event", "event_type", "iso_timestamp", "made_at", "new_event_id", "with_sequence"]
+__all__ = [
+    "Actor",
+    "Context",
+    "Event",
+    "derived_event_id",
+    "event_type",
+    "iso_timestamp",
+    "made_at",
+    "new_event_id",
+    "with_sequence",
+]
 
 _CROCKFORD = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 _EVENT_TYPE = re.compile(r"[a-z0-9_]+(\.[a-z0-9_]+)+")
@@ -28,8 +39,18 @@ def new_event_id(now: float | None = None) -> str:
     It contains no ``.``, because Standard Webhooks signs ``id.time.body``. ``now`` is in seconds since the epoch and
     defaults to the current time.
     """
-    milliseconds = int((time.time() if now is None else now) * 1000)
-    number = (milliseconds << 80) | int.from_bytes(os.urandom(10))
+    return _event_id(int((time.time() if now is None else now) * 1000), os.urandom(10))
+
+
+def derived_event_id(milliseconds: int, *parts: str) -> str:
+    """The event id that follows from a time, in milliseconds since the epoch, and from ``parts``: the same for the same, so that
+    what is said again is known to be so.
+    """
+    return _event_id(milliseconds, hashlib.sha256(to_json(parts)).digest()[:10])
+
+
+def _event_id(milliseconds: int, rest: bytes) -> str:
+    number = (milliseconds << 80) | int.from_bytes(rest)
     return "evt_" + "".join(_CROCKFORD[(number >> shift) & 31] for shift in range(125, -1, -5))
 
 

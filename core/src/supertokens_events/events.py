@@ -8,7 +8,6 @@ import os
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
 from datetime import datetime
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -30,9 +29,9 @@ from supertokens_events.ledger import Ledger, Reason
 from supertokens_events.log import describe_exception, get_logger
 from supertokens_events.outbox import Outbox, Retention, open_outbox
 from supertokens_events.plugins import Plugins, load_plugins
-from supertokens_events.reload import Reloader
 from supertokens_events.retry import RetryPolicy
 from supertokens_events.sink import Sink
+from supertokens_events.stored.following import Following
 from supertokens_events.subscription import Patterns, Subscription
 
 if TYPE_CHECKING:
@@ -40,6 +39,7 @@ if TYPE_CHECKING:
 
     from supertokens_events.dispatch import Dispatcher, DispatcherThread
     from supertokens_events.handlers import BeforeResponse, Function, Handler, Handlers
+    from supertokens_events.reconcile.schedule import Schedule
 
 __all__ = ["Events", "retention"]
 
@@ -56,21 +56,22 @@ class Events:
     """The line, put together from a configuration: capture and ``emit`` at one end, the dispatcher at the other.
 
     Making one touches neither the network nor the outbox; both begin with the first event. ``thread=False``: it starts no
-    dispatcher by itself, whatever the settings say.
+    dispatcher by itself, whatever the settings say. ``follow=False``: it goes by these settings alone, and not by sinks that are
+    stored in the outbox.
     """
 
-    def __init__(self, settings: Settings, plugins: Plugins, *, thread: bool = True) -> None:
+    def __init__(self, settings: Settings, plugins: Plugins, *, thread: bool = True, follow: bool = True) -> None:
         self.settings = settings
         self.plugins = plugins
         self.ledger = Ledger()
         self.outbox = _outbox(settings)
-        self._reloader = Reloader(settings, plugins, self._apply)
+        self._following = Following(settings, plugins, self.outbox, self.ledger, self._apply, stored=follow)
         self._handlers: Handlers | None = None
         self._before_response: BeforeResponse | None = None
         self._may_dispatch = thread
         self._thread = self._dispatcher_thread() if thread and settings.dispatcher.run == "thread" else None
         self._stopping = False
-        plan = self._plan()
+        plan = self.plan
         self.emitter = Emitter(
             self.outbox,
             plugins,
@@ -82,7 +83,7 @@ class Events:
             context_fields=settings.capture.context,
             ledger=self.ledger,
             stored=self._stored,
-            configuration=self._reloader,
+            configuration=self._following,
         )
 
     @classmethod
@@ -102,6 +103,19 @@ class Events:
 
     def __repr__(self) -> str:
         return f"<Events {self.settings.file} sinks={list(self.settings.sinks)}>"
+
+    @property
+    def plan(self) -> Plan:
+        """What is stored now, and who gets it."""
+        settings, capture = self.settings, self.settings.capture
+        sinks = [Route(sink.name, sink.subscription, sink.enabled, sink.ordered) for sink in settings.sinks.values()]
+        return Plan(
+            (*sinks, *(self._handlers.routes() if self._handlers else ())),
+            settings.captured(self.plugins.catalog),
+            settings.app.source,
+            capture.trusted_proxies,
+            None if capture.context is None else frozenset(capture.context),
+        )
 
     # Capture -------------------------------------------------------------------------------------------------------
 
@@ -180,7 +194,7 @@ class Events:
             self.emitter.following = self._before_response
         if self._thread is None and self._may_dispatch:
             self._thread = self._dispatcher_thread()  # for the handlers alone: no other process has them
-        self.emitter.replace(self._plan())
+        self.emitter.replace(self.plan)
 
     def _say_what_never_comes(self, handler: Handler) -> None:
         """An app may emit types that are in no catalog, so this is no error."""
@@ -298,18 +312,20 @@ class Events:
         """Until this ends, store in ``outbox`` and nowhere else, and start no dispatcher: for tests, which
         :func:`supertokens_events.testing.capture_events` writes shorter.
 
-        What was emitted before is stored where it was to be first. ``outbox`` stays open; it is the caller's.
+        What was emitted before is stored where it was to be first. ``outbox`` stays open; it is the caller's. Stored sinks are
+        those that were known before.
         """
         before = self.outbox, self._thread
         if self._thread is not None:
             self._thread.stop()
         self._thread = None
-        self._store_in(outbox)
-        try:
-            yield
-        finally:
-            self._store_in(before[0])
-            self._thread = before[1]
+        with self._following.paused():
+            self._store_in(outbox)
+            try:
+                yield
+            finally:
+                self._store_in(before[0])
+                self._thread = before[1]
 
     def _store_in(self, outbox: Outbox) -> None:
         self.emitter.store_in(outbox)
@@ -325,9 +341,21 @@ class Events:
         It is about this process. Raises ``ConfigurationError`` with every problem found, or when the configuration is a file:
         that is to be changed itself, and every process that reads it follows. Then nothing has changed.
         """
-        if self.settings.path is not None:
+        if self.configured.path is not None:
             raise ConfigurationError(f"{self.settings.file}: the sinks come from this file; change them there")
-        self._apply(with_sinks(self.settings, sinks, self.plugins))
+        new = with_sinks(self.configured, sinks, self.plugins)
+        self._following.configure(new)
+
+    @property
+    def configured(self) -> Settings:
+        """The settings without the sinks that are stored in the outbox."""
+        return self._following.configured
+
+    def follow(self, *, now: bool = False) -> None:
+        """Look whether the configuration's file or the stored sinks have changed, when it is time to or ``now``. Storing and
+        delivering do it by themselves. Never raises; may wait for the outbox.
+        """
+        self._following.look(now=now)
 
     def dispatcher(self, *, handlers_alone: bool = False) -> Dispatcher:
         """A dispatcher over every sink that can deliver, and over the app's handlers, for one event loop. It follows the
@@ -336,9 +364,10 @@ class Events:
         from supertokens_events.dispatch import Dispatcher
         from supertokens_events.dispatch.keeper import Keeping
         from supertokens_events.dispatch.notices import Notices
+        from supertokens_events.reconcile import follow
 
         supply = _Supply(
-            self._reloader,
+            self.follow,
             (lambda: _NONE) if handlers_alone else (lambda: self.settings.sinks),
             self._build,
             lambda: self._handlers.sinks() if self._handlers else (),
@@ -349,21 +378,31 @@ class Events:
             self.plugins,
             self.ledger,
             poll_interval=self.settings.dispatcher.poll_interval,
-            keeping=Keeping(retention(self.settings), self.settings.outbox.erase_on_user_deleted),
+            keeping=Keeping(
+                retention(self.settings), self.settings.outbox.erase_on_user_deleted, partial(follow, self.outbox)
+            ),
             supply=supply,
             notices=Notices(self.emitter),
+            chores=[] if handlers_alone or self.settings.reconcile.every is None else [self._schedule().run],
+        )
+
+    def _schedule(self) -> Schedule:
+        from supertokens_events.reconcile.schedule import Schedule
+
+        return Schedule(
+            self.outbox,
+            self.plugins,
+            self.ledger,
+            lambda: self.plan,
+            core=self.settings.core,
+            settings=self.settings.reconcile,
+            stored=lambda: self._stored(()),
         )
 
     def _apply(self, new: Settings) -> None:
         """Do by ``new`` from now on; the dispatcher asks for its sinks by itself."""
-        outbox, dispatcher = self.settings.outbox, self.settings.dispatcher
-        if new.outbox != outbox:
-            log.warning("[outbox] has changed; that needs a restart.", file=new.file)
-        if (new.dispatcher.run, new.dispatcher.poll_interval) != (dispatcher.run, dispatcher.poll_interval):
-            log.warning("[dispatcher] has changed; that needs a restart.", file=new.file)
-        self.settings = replace(new, outbox=outbox, dispatcher=dispatcher)
-        self.emitter.replace(self._plan())
-        log.info("The configuration has changed and is applied.", file=new.file, sinks=list(new.sinks))
+        self.settings = new
+        self.emitter.replace(self.plan)
 
     def _build(self, config: SinkConfig) -> Sink[Any] | None:
         """The sink of a configuration; ``None``, counted and logged, when it cannot be made."""
@@ -374,17 +413,6 @@ class Events:
             why = describe_exception(error)
             log.error("A sink could not be made; its deliveries wait.", sink=config.name, error=why)
             return None
-
-    def _plan(self) -> Plan:
-        settings, capture = self.settings, self.settings.capture
-        sinks = [Route(sink.name, sink.subscription, sink.enabled, sink.ordered) for sink in settings.sinks.values()]
-        return Plan(
-            (*sinks, *(self._handlers.routes() if self._handlers else ())),
-            settings.captured(self.plugins.catalog),
-            settings.app.source,
-            capture.trusted_proxies,
-            None if capture.context is None else frozenset(capture.context),
-        )
 
     def _dispatcher_thread(self) -> DispatcherThread:
         # Imported here: an app that only stores does not pay for anyio.
@@ -402,12 +430,12 @@ class _Supply:
 
     def __init__(
         self,
-        reloader: Reloader,
+        follow: Callable[[], None],
         configured: Callable[[], Mapping[str, SinkConfig]],
         build: Callable[[SinkConfig], Sink[Any] | None],
         handlers: Callable[[], Sequence[Sink[Any]]],
     ) -> None:
-        self._reloader = reloader
+        self._follow = follow
         self._configured = configured
         self._build = build
         self._handlers = handlers
@@ -416,7 +444,7 @@ class _Supply:
 
     def look(self) -> None:
         """Look for a change."""
-        self._reloader.look()
+        self._follow()
 
     def sinks(self) -> Sequence[Sink[Any]] | None:
         """All that are turned on and can be made; ``None`` when nothing has changed since the last time."""

@@ -60,6 +60,10 @@ class Reason(StrEnum):
     """A sink raised, or broke its contract; the delivery is tried again. Subject: the sink."""
     SINK_UNAVAILABLE = "sink_unavailable"
     """A sink could not be opened; its deliveries wait. Subject: the sink."""
+    DIFFERENCE = "difference"
+    """A comparison with the core that a dispatcher made (``[reconcile]``) has found something that nobody was told of. Subject:
+    whether it is ``said`` now, or ``not said``.
+    """
     HOOK_HUNG = "hook_hung"
     """A hook did not return; until it does, the plugin's hooks are skipped, and what goes on without them is counted here. So
     is what a plugin misses that is slower than what a dispatcher has to tell. Subject: the plugin.

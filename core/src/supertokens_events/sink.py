@@ -11,8 +11,9 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from functools import cached_property
-from typing import Any, ClassVar, Generic, TypeVar
+from typing import Any, ClassVar, Generic, NamedTuple, TypeVar
 
 from pydantic import BaseModel, ConfigDict
 
@@ -25,6 +26,7 @@ __all__ = [
     "Delivery",
     "Outcome",
     "Rejected",
+    "Renewed",
     "Retry",
     "RetryPolicy",
     "Sink",
@@ -105,6 +107,15 @@ class BatchPolicy:
     max_bytes: int | None = None
 
 
+class Renewed(NamedTuple):
+    """A sink's own keys with a new secret among them, and what of it a person has to hand on, by name: shown once, then never
+    again.
+    """
+
+    table: Mapping[str, Any]
+    secrets: Mapping[str, str]
+
+
 class SinkSettings(BaseModel):
     """A ready base for a sink's settings: frozen, and an unknown key is an error."""
 
@@ -170,6 +181,21 @@ class Sink(ABC, Generic[SettingsT]):
         and asks nobody. For ``check``.
         """
         return ()
+
+    @classmethod
+    def renewed(
+        cls,
+        table: Mapping[str, Any],  # noqa: ARG003 - for a type that makes secrets
+        settings: BaseModel | None,  # noqa: ARG003
+        until: datetime | None,  # noqa: ARG003
+    ) -> Renewed | None:
+        """``table`` with a new secret, for a sink that is managed through the API. ``settings`` is what the table says now, and
+        the present secrets go on until ``until``; ``None``: the sink is being made, and gets a secret where it has none.
+
+        The table is as somebody wrote it, and a secret in it may be a reference: keep each value as it is. ``None``, as here:
+        there is nothing to make, such as where the place gives out the secrets.
+        """
+        return None
 
     async def check(self) -> Sequence[str]:
         """Problems that a person should know before the first event, as sentences; sends nothing. For ``check

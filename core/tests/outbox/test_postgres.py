@@ -56,7 +56,7 @@ class TestVersions:
         """A fresh database gets the newest schema."""
         outbox.open()
 
-        assert store.execute("SELECT value FROM meta WHERE key = 'schema_version'") == [(5,)]
+        assert store.execute("SELECT value FROM meta WHERE key = 'schema_version'") == [(7,)]
 
     def test_from_the_first(self, store, outbox):
         """A store that version 1 has made is brought up to date; an open breaker stays open, its probes counted right."""
@@ -64,10 +64,11 @@ class TestVersions:
         outbox.close()
         store.execute(
             "ALTER TABLE breaker DROP COLUMN detail",
-            "DROP TABLE disabled, hook_time, replay, dispatcher",
+            "DROP TABLE disabled, hook_time, replay, dispatcher, sink, bookmark, told, told_grant",
             "DROP INDEX delivery_settled, delivery_failed",
             "ALTER TABLE delivery DROP COLUMN replayed_at",  # and the index with it
             "CREATE INDEX delivery_schedule ON delivery (sink)",
+            "DELETE FROM meta WHERE key = 'sinks'",
             "UPDATE breaker SET probes = 0",
             "UPDATE meta SET value = 1 WHERE key = 'schema_version'",
         )

@@ -9,7 +9,15 @@ import tomllib
 import pytest
 
 from supertokens_events.cli import findings
-from supertokens_events.config import AppSettings, CaptureSettings, DispatcherSettings, OutboxSettings
+from supertokens_events.config import (
+    AppSettings,
+    CaptureSettings,
+    CoreSettings,
+    DispatcherSettings,
+    OutboxSettings,
+    ReconcileSettings,
+    ServerSettings,
+)
 
 SECRET = "m4rker-of-a-s3cret"
 
@@ -37,8 +45,11 @@ def test_init_writes_what_check_accepts(empty):
     assert "There is no sink" in result.stdout
 
 
-def test_init_names_every_key_of_the_core(empty):
+def test_init_names_every_key_of_the_core(empty, monkeypatch):
     """Every key of the core's tables is in the file, and a default that is commented out is accepted as it stands."""
+    monkeypatch.setenv("SUPERTOKENS_EVENTS_API_KEY", "a-key-of-the-management-api")
+    monkeypatch.setenv("SUPERTOKENS_EVENTS_ENCRYPTION_KEY", "A" * 43 + "=")
+    monkeypatch.setenv("SUPERTOKENS_API_KEY", SECRET)
     empty.run("init")
     text = empty.file.read_text()
     uncommented = re.sub(r"^# (?=[a-z_]+ = )", "", text, flags=re.MULTILINE)
@@ -51,6 +62,9 @@ def test_init_names_every_key_of_the_core(empty):
         "outbox": OutboxSettings,
         "capture": CaptureSettings,
         "dispatcher": DispatcherSettings,
+        "server": ServerSettings,
+        "core": CoreSettings,
+        "reconcile": ReconcileSettings,
     }
     assert {name: set(table) for name, table in document.items()} == {
         name: set(model.model_fields) for name, model in tables.items()

@@ -12,8 +12,8 @@ from supertokens_events.cli.output import (
     size_in_words,
     span_in_words,
     time_in_words,
-    without_secrets,
 )
+from supertokens_events.urls import without_secrets
 
 NOW = 1_800_000_000.0
 

@@ -6,9 +6,10 @@ from datetime import datetime
 
 import anyio
 import anyio.to_thread
+import httpx
 import pytest
 import standardwebhooks
-from webhook_receivers import NOW, OLD_SECRET, SECRET, Receiver, answering, deliver, webhook
+from webhook_receivers import NOW, OK, OLD_SECRET, SECRET, Receiver, answering, deliver, webhook
 
 from supertokens_events import Events
 from supertokens_events.catalog import builtin_types
@@ -17,10 +18,11 @@ from supertokens_events.event import new_event_id, with_sequence
 from supertokens_events.operate.replay import Asked, Replay, select
 from supertokens_events.outbox import DeliveryState
 from supertokens_events.retry import RetryPolicy
+from supertokens_events.server import asgi_app
 from supertokens_events.sink import Delivered, Delivery, Rejected, Retry
 from supertokens_events.subscription import Patterns
 from supertokens_events.testing import sample_event
-from supertokens_events_webhook.signing import key_from, signature_header
+from supertokens_events_webhook.signing import key_from, new_key_pair, signature_header
 
 pytestmark = pytest.mark.anyio
 
@@ -285,6 +287,100 @@ def test_row_32_listed_and_sent_again(tmp_path, monkeypatch):
     assert failed == ids
     assert sorted(requests[:3]) == ids
     assert [requests[3], *sorted(requests[4:])] == [ids[1], ids[0], ids[2]]
+
+
+API_KEY = "a-key-of-the-management-api"
+
+
+class Api:
+    """The management API of an outbox in ``folder``, and a dispatcher beside it."""
+
+    def __init__(self, folder):
+        server = {"api_keys": [API_KEY], "encryption_key": "A" * 43 + "="}
+        document = {"outbox": {"url": f"sqlite://{folder}/events.db"}, "dispatcher": {"run": "off"}, "server": server}
+        self.events = Events.from_dict(document)
+        transport, headers = httpx.ASGITransport(asgi_app(self.events)), {"authorization": f"Bearer {API_KEY}"}
+        self._client = httpx.AsyncClient(transport=transport, base_url="http://api", headers=headers)
+
+    async def ask(self, method, path, **body):
+        answer = await self._client.request(method, path, json=body or None)
+        assert answer.is_success, answer.text
+        return answer.json()
+
+    async def make(self, url, **settings):
+        own = {"events": ["app.*"], "url": url, "allow_http": True, "allow_networks": ["127.0.0.0/8"]}
+        return await self.ask("POST", "/v1/sinks", name="crm", type="webhook", settings=own | settings)
+
+    async def deliver(self):
+        await self.events.dispatcher().run_until_empty()
+
+
+@pytest.fixture
+def api(tmp_path):
+    api = Api(tmp_path)
+    yield api
+    api.events.stop()
+
+
+async def test_row_32_over_http(api):
+    """Failures are listed with their reasons; one of them, or a range, is sent again, with the same ids."""
+    async with Receiver(*[answering("400 Bad")] * 3, OK) as server:
+        await api.make(server.url, retry={"schedule": []})
+        made = [await api.events.emit(name) for name in ("app.one", "app.two", "app.two")]
+        await api.deliver()
+        failed = (await api.ask("GET", "/v1/deliveries?sink=crm&state=dead"))["deliveries"]
+        one = await api.ask("POST", "/v1/replay", events=[made[0].id])
+        await api.deliver()
+        wish = {"sink": "crm", "types": ["app.two"], "since": "2026-01-01T00:00:00Z"}
+        counted = await api.ask("POST", "/v1/replay", **wish, dry_run=True)
+        several = await api.ask("POST", "/v1/replay", **wish)
+        await api.deliver()
+
+    assert [(one["event_id"], one["attempts"][0]["detail"]["status"]) for one in failed] == [(e.id, 400) for e in made]
+    assert (one["due"], counted["due"], several["due"]) == (1, 2, 2)
+    sent = [request.headers["webhook-id"] for request in server.requests]
+    assert sorted(sent[:3]) == sorted(sent[3:]) == sorted(event.id for event in made)
+    assert sent[3] == made[0].id
+    assert (await api.ask("GET", "/v1/deliveries?state=dead"))["deliveries"] == []
+
+
+async def test_row_33_an_api_for_endpoints(api):
+    """Endpoints are made, listed, changed, turned off and on, tried, given another key and deleted over HTTP; a key is made
+    where none is given, and shown once.
+    """
+    async with Receiver() as server:
+        made = await api.make("https://wrong.example.com/")
+        secret = made["secrets"]["secret"]
+        await api.ask("PATCH", "/v1/sinks/crm", settings={"url": server.url})
+        await api.ask("POST", "/v1/sinks/crm/disable")
+        await api.ask("POST", "/v1/sinks/crm/enable")
+        await api.ask("POST", "/v1/sinks/crm/test", type="user.created")
+        await api.deliver()
+        renewed = (await api.ask("POST", "/v1/sinks/crm/rotate", keep="1h"))["secrets"]["secret"]
+        await api.ask("POST", "/v1/sinks/crm/test")
+        await api.deliver()
+        listed = (await api.ask("GET", "/v1/sinks"))["sinks"]
+        await api.ask("DELETE", "/v1/sinks/crm")
+
+    first, second = server.requests
+    assert json.loads(first.body)["type"] == "user.created"
+    for key, request in ((secret, first), (secret, second), (renewed, second)):
+        standardwebhooks.Webhook(key).verify(request.body, request.headers)
+    assert [sink["name"] for sink in listed] == ["crm"]
+    assert listed[0]["settings"]["secret"][0] == {"configured": True, "last4": renewed[-4:]}
+    assert secret not in str(listed)
+    assert (await api.ask("GET", "/v1/sinks"))["sinks"] == []
+
+
+async def test_row_33_an_asymmetric_key_stays_here(api):
+    """Of an ed25519 key only the public half is ever shown, also when it is replaced."""
+    made = await api.make("https://crm.example.com/", secret=new_key_pair().to_text())
+    rotated = await api.ask("POST", "/v1/sinks/crm/rotate")
+
+    assert made["secrets"] == {}
+    assert [*rotated["secrets"]] == ["public_key"]
+    assert rotated["secrets"]["public_key"].startswith("whpk_")
+    assert "whsk_" not in str(rotated)
 
 
 async def test_row_34_legacy_headers():

@@ -21,6 +21,7 @@ class UserDataErased(EventData):
         "events": 42,
         "deliveries": 1,
         "attempts": 51,
+        "records": 3,
     }
 
     user_ids: Sequence[str]
@@ -31,3 +32,5 @@ class UserDataErased(EventData):
     """How many of their deliveries had not gone out, and will not."""
     attempts: int = 0
     """Of how many attempts what the sink said is gone."""
+    records: int = 0
+    """How many rows are gone of what was kept to compare with the core."""

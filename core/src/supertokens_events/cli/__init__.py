@@ -15,13 +15,16 @@ from supertokens_events.cli.configuration import check, init, plugins
 from supertokens_events.cli.enabling import enable
 from supertokens_events.cli.erasing import erase
 from supertokens_events.cli.explaining import why
+from supertokens_events.cli.filling import backfill
 from supertokens_events.cli.group import CommandLine
 from supertokens_events.cli.housekeeping import prune
 from supertokens_events.cli.line import dispatch, send
 from supertokens_events.cli.look import deliveries, events, status
 from supertokens_events.cli.new_sink import new_sink
 from supertokens_events.cli.project import Project
+from supertokens_events.cli.reconciling import reconcile
 from supertokens_events.cli.replaying import dead, replay
+from supertokens_events.cli.serving import serve
 
 __all__ = ["cli", "main"]
 
@@ -45,7 +48,7 @@ def cli(context: click.Context, *, config: str | None) -> None:
 # In the order in which one needs them, which is also the order of --help.
 for command in (
     *(init, check, plugins, catalog, send, dispatch, status, events, deliveries, why, dead, replay),
-    *(enable, prune, erase, new_sink),
+    *(enable, backfill, reconcile, serve, prune, erase, new_sink),
 ):
     cli.add_command(command)
 

@@ -102,12 +102,14 @@ def check(project: Project, context: click.Context, *, connect: bool, as_json: b
     from supertokens_events.cli.findings import ask_sinks, disabled, warnings
     from supertokens_events.cli.shown import outbox_facts, sink_facts
 
-    settings, catalog = project.settings, project.plugins.catalog
+    settings, catalog = project.settings_with_stored, project.plugins.catalog
     with project.outbox() as outbox:
         where = outbox_facts(settings, outbox.counts())
         statuses = outbox.status()
     answers = ask_sinks(settings) if connect else {}
     sinks = {name: sink_facts(config, settings, catalog) for name, config in settings.sinks.items()}
+    for name, facts in sinks.items():
+        facts["stored"] = name not in project.settings.sinks
     for name, sentences in answers.items():
         sinks[name]["problems"] = sentences
     doubts = [*warnings(settings, catalog), *disabled(settings, statuses)]
@@ -130,6 +132,8 @@ def _problems(settings: Settings, answers: Mapping[str, Sequence[str]]) -> Itera
     for config in settings.sinks.values():
         if config.sink_type is None:
             yield f"sinks.{config.name}.type: {unavailable(config)}"
+        elif config.settings is None:
+            yield f"sinks.{config.name}: it is stored, and cannot be used here; its deliveries wait"
     for name, sentences in answers.items():
         yield from (f"sinks.{name}: {sentence}" for sentence in sentences)
 
@@ -140,6 +144,7 @@ def _print_check(settings: Settings, where: Mapping[str, Any], sinks: Sequence[M
     )
     for facts in sinks:
         state = "" if facts["enabled"] else ", turned off"
+        state += ", made through the API" if facts["stored"] else ""
         click.echo(f"\n{facts['sink']} ({facts['type']}{state})")
         lines = dict(_sink_lines(facts))
         width = max(map(len, lines))

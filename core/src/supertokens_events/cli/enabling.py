@@ -21,7 +21,7 @@ def enable(project: Project, *, sink: str, as_json: bool) -> None:
 
     A place disables its sink when it answers that it wants no more events. What waited goes out then.
     """
-    configured = project.settings.sinks
+    configured = project.settings_with_stored.sinks
     with project.outbox() as outbox:
         statuses = {one.sink: one for one in outbox.status()}
         if sink not in {*statuses, *configured}:
@@ -40,4 +40,6 @@ def enable(project: Project, *, sink: str, as_json: bool) -> None:
             )
         )
     if sink in configured and not configured[sink].enabled:
-        raise Problem(f"{project.settings.file}: sinks.{sink}.enabled: it is turned off there, so nothing goes out")
+        where = f"{project.settings.file}: sinks.{sink}.enabled: it is turned off there"
+        stored = f"the sink {sink!r} is turned off through the API"
+        raise Problem(f"{where if sink in project.settings.sinks else stored}, so nothing goes out")

@@ -100,7 +100,7 @@ def _tell_nothing(events: Events, person: Person, *, dry_run: bool, as_json: boo
 def _tell_who(person: Person) -> None:
     if person.links:
         click.echo(printable(f"{person.user_id} is also"))
-        rows = [(f"  {link.user_id}", f"{link.event_type} {link.event_id}") for link in person.links]
+        rows = [(f"  {link.user_id}", link.source) for link in person.links]
         print_table(["", ""], rows, header=False)
 
 

@@ -57,7 +57,7 @@ def _why(project: Project, event_id: str, asked: dict[str, Any], *, as_json: boo
         event = outbox.event(event_id)
         if event is None:
             raise Problem(_unknown(event_id, kept.events))
-        found = explain(outbox, project.settings.sinks, kept, event)
+        found = explain(outbox, project.settings_with_stored.sinks, kept, event)
     if asked["sink"] is not None:
         found = [one for one in found if one.sink == asked["sink"]] or _no_such_sink(project, asked["sink"])
     if as_json:
@@ -70,7 +70,7 @@ def _why(project: Project, event_id: str, asked: dict[str, Any], *, as_json: boo
 def _no_such_sink(project: Project, name: str) -> list[Explained]:
     from supertokens_events.suggest import nearest
 
-    sinks = project.settings.sinks
+    sinks = project.settings_with_stored.sinks
     raise Mistake(f"{project.settings.file}: sinks.{name}: there is no such sink{nearest(name, sinks)}")
 
 

@@ -73,13 +73,14 @@ def plugins_of(context: click.Context) -> Plugins:
 def _explained(error: Exception) -> Exception:
     """What is the user's to mend, as sentences; a bug of ours or a plugin's as it is, with its traceback."""
     from supertokens_events.config import ConfigurationError
+    from supertokens_events.core_api import CoreError
     from supertokens_events.outbox import OutboxError
     from supertokens_events.plugins import PluginError
 
     match error:
         case ConfigurationError():
             return Mistake(*error.problems)
-        case OutboxError() | PluginError():
+        case OutboxError() | PluginError() | CoreError():
             return Problem(str(error))
         case ExceptionGroup():  # sinks are delivered to side by side, and may all meet the same
             found = [_explained(part) for part in error.exceptions]

@@ -29,9 +29,12 @@ def prune(project: Project, *, dry_run: bool, as_json: bool) -> None:
     A dispatcher does the same by itself, once a minute. What is pending stays, however old it is.
     """
     from supertokens_events.events import retention
+    from supertokens_events.reconcile import follow
 
     kept = retention(project.settings)
     with project.outbox() as outbox:
+        if not dry_run:
+            follow(outbox)  # what goes is noted before
         total = outbox.prunable(kept) if dry_run else _prune(outbox, kept)
     if as_json:
         print_json({**total._asdict(), "dry_run": dry_run})

@@ -64,13 +64,13 @@ def send(
 
     A dispatcher delivers it: the app's own, or 'supertokens-events dispatch'.
     """
-    settings = _storing_only(project.settings)
+    settings = _storing_only(project.settings if sink is None else project.settings_with_stored)
     if sink is not None:
         settings = _one_sink(settings, sink, event_type, tenant_id)
     if data is None:
         data = _example(project, event_type)
     began = time.time()
-    with project.events(settings) as events:
+    with project.events(settings, follow=sink is None) as events:
         event = _emit(events, event_type, user_id=user_id, tenant_id=tenant_id, data=data)
         events.stop()  # now it is stored, or never will be
         stored = events.outbox.event(event.id)
@@ -185,7 +185,7 @@ def dispatch(
         unavailable = deliver(events, until_empty=until_empty)
         if not until_empty:
             return
-        result = summary(project.settings, before, events.outbox.status())
+        result = summary(events.settings, before, events.outbox.status())
     if as_json:
         print_json({**result, "unavailable": unavailable})
     else:

@@ -78,10 +78,10 @@ def status(project: Project, *, as_json: bool) -> None:
         found, ledger, hooks = outbox.status(), outbox.ledger(), outbox.hook_times()
         size = _Size(*outbox.counts(), outbox.stored_within(_HOUR), outbox.stored_within(_DAY))
         dispatchers = outbox.dispatchers()
-    sinks = list(_with_configuration(found, project.settings.sinks))
+    sinks = list(_with_configuration(found, project.settings_with_stored.sinks))
     if as_json:
         for one, state in sinks:
-            config = project.settings.sinks.get(one.sink)
+            config = project.settings_with_stored.sinks.get(one.sink)
             print_json({"kind": "sink", "configuration": state, "rate": config and config.rate, **_sink_facts(one)})
         print_json({"kind": "outbox", **size._asdict()})
         for one_dispatcher in dispatchers:
@@ -92,7 +92,7 @@ def status(project: Project, *, as_json: bool) -> None:
         for hook in hooks:
             print_json({"kind": "hook", **_in_iso(asdict(hook), "last_at")})
     else:
-        _print_status(sinks, project.settings.sinks)
+        _print_status(sinks, project.settings_with_stored.sinks)
         _print_outbox(size, dispatchers, ledger)
         _print_hooks(hooks)
 

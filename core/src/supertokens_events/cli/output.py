@@ -6,7 +6,6 @@ import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
-from urllib.parse import urlsplit, urlunsplit
 
 import click
 
@@ -32,7 +31,6 @@ __all__ = [
     "size_in_words",
     "span_in_words",
     "time_in_words",
-    "without_secrets",
 ]
 
 json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON object per line.")
@@ -65,15 +63,3 @@ def print_table(columns: Sequence[str], rows: Iterable[Sequence[str]], *, keep: 
 def printable(text: str) -> str:
     """``text`` with its control characters spelled out, as JSON does: a terminal must not obey what came in with an event."""
     return re.sub(r"[^\n]", lambda match: match[0] if match[0].isprintable() else json.dumps(match[0])[1:-1], text)
-
-
-def without_secrets(url: str) -> str:
-    """A URL without what may be secret in it: user, password, query and fragment. Any other text stays as it is."""
-    try:
-        parts = urlsplit(url)
-    except ValueError:
-        return "…"
-    if not parts.netloc:
-        return url
-    bare = urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, "", ""))
-    return f"{bare}?…" if parts.query else bare

@@ -40,9 +40,9 @@ class Project:
         return load_file(find_file(self.file), self.plugins)
 
     @contextmanager
-    def events(self, settings: Settings | None = None) -> Iterator[Events]:
-        """The line of this configuration, or of changed ``settings``, stopped at the end. Its outbox is open, and it starts no
-        dispatcher.
+    def events(self, settings: Settings | None = None, *, follow: bool = True) -> Iterator[Events]:
+        """The line of this configuration, or of changed ``settings``, stopped at the end; ``follow``: with the stored
+        sinks. Its outbox is open, and it starts no dispatcher.
 
         Raises ``ConfigurationError`` if the outbox cannot be.
         """
@@ -50,7 +50,7 @@ class Project:
         from supertokens_events.events import Events
         from supertokens_events.outbox import OutboxError
 
-        events = Events(settings or self.settings, self.plugins, thread=False)
+        events = Events(settings or self.settings, self.plugins, thread=False, follow=follow)
         try:
             events.outbox.open()
         except OutboxError as error:
@@ -59,6 +59,13 @@ class Project:
             yield events
         finally:
             events.stop()
+
+    @cached_property
+    def settings_with_stored(self) -> Settings:
+        """The configuration with the sinks that are stored in the outbox."""
+        with self.events() as events:
+            events.follow(now=True)
+            return events.settings
 
     @contextmanager
     def outbox(self) -> Iterator[Outbox]:

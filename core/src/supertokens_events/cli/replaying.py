@@ -64,7 +64,7 @@ def replay(project: Project, /, **options: Any) -> None:
     with project.outbox() as outbox:
         unknown = [id_ for id_ in asked.event_ids if outbox.event(id_) is None]
         try:
-            selection = select(outbox, project.settings.sinks, asked)
+            selection = select(outbox, project.settings_with_stored.sinks, asked)
             by = operator() if options["by"] is None else options["by"]
             made = Replay(outbox, selection, by=by, words=_words(), rate=options["rate"], anew=options["anew"])
         except ReplayRefused as refused:

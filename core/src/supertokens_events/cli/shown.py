@@ -10,8 +10,8 @@ from typing import Any
 from pydantic_core import to_jsonable_python
 
 from supertokens_events.catalog import Catalog
-from supertokens_events.cli.output import without_secrets
 from supertokens_events.config import Settings, SinkConfig
+from supertokens_events.urls import without_secrets
 
 __all__ = ["outbox_facts", "sink_facts"]
 
@@ -26,7 +26,7 @@ def outbox_facts(settings: Settings, counts: tuple[int, int]) -> dict[str, Any]:
 def sink_facts(config: SinkConfig, settings: Settings, catalog: Catalog) -> dict[str, Any]:
     """One sink as it is configured. ``not_captured`` are the types it wants and ``[capture] events`` does not."""
     captured = settings.captured(catalog)
-    table = _document(settings)["sinks"][config.name]
+    table = config.table
     wanted = [model.event_type for model in catalog if config.subscription.patterns.matches(model.event_type)]
     return {
         "kind": "sink",

@@ -55,6 +55,26 @@ url = "sqlite:supertokens-events.db"
 # Calls of each sink at once, where neither its table nor its type says.
 # concurrency = 10
 
+[server]
+# The management API, 'supertokens-events serve': whoever shows one of these keys may do everything in it.
+# api_keys = [{ env = "SUPERTOKENS_EVENTS_API_KEY" }]
+# What secrets of sinks that are made through it are encrypted with, such as 'openssl rand -base64 32' prints.
+# encryption_key = { env = "SUPERTOKENS_EVENTS_ENCRYPTION_KEY" }
+
+[core]
+# The SuperTokens core, as the app's init names it: what 'backfill' and 'reconcile' read. Not set by default.
+# connection_uri = "http://localhost:3567"
+# api_key = { env = "SUPERTOKENS_API_KEY" }
+
+[reconcile]
+# How often dispatchers compare what was told with the core, from "1m" on. Not set by default: never.
+# every = "1h"
+# Whether what is missing is said then, or only logged and counted.
+# fix = false
+# Whether tenants and who is in which, roles and who has them, are compared too.
+# tenants = false
+# roles = false
+
 # Sinks: where events go, one table each. `events` holds types with '*' for one or more parts and '!' in front to exclude.
 # Every sink also takes: tenants = ["public"], enabled = false, retry = { schedule = ["5s", "5m", "1h"], jitter = 0.2 },
 #   where = { "data.method" = "passwordless" }, ordering = "user" (each user's events one after the other),

@@ -16,14 +16,18 @@ from supertokens_events.config.model import (
     DEFAULT_EVENTS,
     AppSettings,
     CaptureSettings,
+    CoreSettings,
     DispatcherSettings,
     OutboxSettings,
+    ReconcileSettings,
     RetentionSettings,
+    ServerSettings,
     Settings,
     SinkConfig,
 )
+from supertokens_events.config.reader import Reader
 from supertokens_events.config.stamps import Stamp, stamp
-from supertokens_events.config.values import parse_size
+from supertokens_events.config.values import parse_rate, parse_size
 
 __all__ = [
     "CONFIG_VARIABLE",
@@ -32,15 +36,20 @@ __all__ = [
     "AppSettings",
     "CaptureSettings",
     "ConfigurationError",
+    "CoreSettings",
     "DispatcherSettings",
     "OutboxSettings",
+    "Reader",
+    "ReconcileSettings",
     "RetentionSettings",
+    "ServerSettings",
     "Settings",
     "SinkConfig",
     "Stamp",
     "find_file",
     "load_file",
     "load_settings",
+    "parse_rate",
     "parse_size",
     "stamp",
     "with_sinks",

@@ -10,7 +10,15 @@ from pathlib import Path
 from typing import Any
 
 from supertokens_events.config.errors import ConfigurationError
-from supertokens_events.config.model import AppSettings, DispatcherSettings, OutboxSettings, Settings
+from supertokens_events.config.model import (
+    AppSettings,
+    CoreSettings,
+    DispatcherSettings,
+    OutboxSettings,
+    ReconcileSettings,
+    ServerSettings,
+    Settings,
+)
 from supertokens_events.config.reader import Reader
 from supertokens_events.config.stamps import stamp
 from supertokens_events.plugins import Plugins
@@ -19,6 +27,8 @@ __all__ = ["CONFIG_VARIABLE", "DEFAULT_FILE", "find_file", "load_file", "load_se
 
 CONFIG_VARIABLE = "SUPERTOKENS_EVENTS_CONFIG"
 DEFAULT_FILE = "supertokens-events.toml"
+
+_TABLES = ("app", "core", "outbox", "capture", "dispatcher", "reconcile", "server", "sinks")
 
 
 def find_file(path: str | os.PathLike[str] | None = None) -> Path:
@@ -72,7 +82,7 @@ def with_sinks(settings: Settings, tables: Mapping[str, Any], plugins: Plugins) 
 
 
 def _settings(document: Mapping[str, Any], reader: Reader) -> Settings:
-    tables = {name: document.get(name, {}) for name in ("app", "outbox", "capture", "dispatcher", "sinks")}
+    tables = {name: document.get(name, {}) for name in _TABLES}
     reader.unknown_keys("", document, tables)
     dispatcher = reader.table(DispatcherSettings, "dispatcher", tables["dispatcher"]) or DispatcherSettings()
     settings = Settings(
@@ -84,7 +94,12 @@ def _settings(document: Mapping[str, Any], reader: Reader) -> Settings:
         file=reader.file,
         folder=reader.folder,
         files=reader.files,
+        server=reader.table(ServerSettings, "server", tables["server"]) or ServerSettings(),
+        core=reader.table(CoreSettings, "core", tables["core"]) or CoreSettings(),
+        reconcile=reader.table(ReconcileSettings, "reconcile", tables["reconcile"]) or ReconcileSettings(),
     )
+    if settings.reconcile.every is not None and not settings.core.hosts:
+        reader.problem("reconcile.every", "there is no core to compare with: set core.connection_uri")
     if reader.problems:
         raise ConfigurationError(*reader.problems, files=reader.files)
     return settings

@@ -7,10 +7,12 @@ from dataclasses import dataclass, field
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
 from typing import Annotated, Any, Literal
+from urllib.parse import urlsplit
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, field_validator
 
 from supertokens_events.catalog import Catalog
+from supertokens_events.config.keys import ApiKey, EncryptionKey, listed
 from supertokens_events.config.stamps import Stamp
 from supertokens_events.config.values import Age, Rate, Size
 from supertokens_events.retry import Duration, RetryPolicy
@@ -22,9 +24,12 @@ __all__ = [
     "AppSettings",
     "CaptureSettings",
     "CommonSinkKeys",
+    "CoreSettings",
     "DispatcherSettings",
     "OutboxSettings",
+    "ReconcileSettings",
     "RetentionSettings",
+    "ServerSettings",
     "Settings",
     "SinkConfig",
 ]
@@ -104,6 +109,70 @@ class DispatcherSettings(_Table):
     """Calls of each sink at once, where neither its table nor its type says; ``None``: 10."""
 
 
+class ServerSettings(_Table):
+    """``[server]``: the management API, and what it stores. Every process that delivers reads it too."""
+
+    api_keys: tuple[ApiKey, ...] = ()
+    """Who shows one of them may do everything that the API can; none: it does not start."""
+    encryption_key: Annotated[tuple[EncryptionKey, ...], BeforeValidator(listed)] = ()
+    """What secrets of stored sinks are encrypted with: one key, or several. The first encrypts, each of them decrypts."""
+
+
+class CoreSettings(_Table):
+    """``[core]``: the SuperTokens core that ``backfill`` and ``reconcile`` read, as the app's ``init`` names it."""
+
+    connection_uri: SecretStr | None = None
+    """Its URL, with the path of an app (``/appid-…``) where there is one; several with ``;`` between them. One may hold a
+    password, so no ``repr`` shows it.
+    """
+    api_key: SecretStr | None = None
+
+    @field_validator("connection_uri")
+    @classmethod
+    def _check(cls, uri: SecretStr | None) -> SecretStr | None:
+        hosts = _hosts(uri)
+        if uri is not None and not (hosts and all(map(_is_http, hosts))):
+            raise ValueError("expected a URL such as 'http://localhost:3567', or several with ';' between them")
+        return uri
+
+    @field_validator("api_key")
+    @classmethod
+    def _can_be_sent(cls, key: SecretStr | None) -> SecretStr | None:
+        text = "-" if key is None else key.get_secret_value()
+        if not (text.isascii() and text.isprintable() and text == text.strip() and text):
+            raise ValueError("expected ASCII characters, without spaces or line ends around them")
+        return key
+
+    @property
+    def hosts(self) -> list[str]:
+        """The URLs, without a slash at the end; none when no core is configured."""
+        return _hosts(self.connection_uri)
+
+
+class ReconcileSettings(_Table):
+    """``[reconcile]``: that dispatchers compare the outbox with the core by themselves, one of them at a time."""
+
+    every: Annotated[Duration, Field(ge=60)] | None = None
+    """Seconds from one comparison to the next; ``None``: none by itself."""
+    fix: bool = False
+    """Whether what is missing is said. Without it a difference is logged and counted."""
+    tenants: bool = False
+    roles: bool = False
+
+
+def _hosts(uri: SecretStr | None) -> list[str]:
+    written = [] if uri is None else uri.get_secret_value().split(";")
+    return [host.strip().rstrip("/") for host in written if host.strip()]
+
+
+def _is_http(url: str) -> bool:
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        return False
+    return parts.scheme in ("http", "https") and bool(parts.hostname)
+
+
 class CommonSinkKeys(BaseModel):
     """The keys that every sink has. The rest of its table belongs to its type's ``Settings``."""
 
@@ -127,7 +196,7 @@ class SinkConfig:
     deliveries wait.
 
     ``ordered``: each user's events one after the other. ``concurrency`` (calls at once) and ``rate`` (calls a second) are
-    ``None`` where the sink type's own stay.
+    ``None`` where the sink type's own stay. ``table`` is what all this was read from, references and secrets as they stand there.
     """
 
     name: str
@@ -140,6 +209,7 @@ class SinkConfig:
     ordered: bool = False
     concurrency: int | None = None
     rate: float | None = None
+    table: Mapping[str, Any] = field(default_factory=dict, repr=False, compare=False)
 
     def build(self) -> Sink[Any] | None:
         """A new sink of this configuration, not yet open."""
@@ -178,6 +248,9 @@ class Settings:
     folder: Path
     path: Path | None = None
     files: Mapping[Path, Stamp] = field(default_factory=dict, repr=False)
+    server: ServerSettings = field(default_factory=ServerSettings)
+    core: CoreSettings = field(default_factory=CoreSettings)
+    reconcile: ReconcileSettings = field(default_factory=ReconcileSettings)
 
     def captured(self, catalog: Catalog) -> Patterns:
         """``[capture] events`` with ``@default`` spelled out."""

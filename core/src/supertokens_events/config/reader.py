@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -35,7 +35,7 @@ from supertokens_events.suggest import nearest
 
 __all__ = ["OWN_SINK_TYPES", "Reader"]
 
-OWN_SINK_TYPES = ("file", "webhook")
+OWN_SINK_TYPES = ("file", "segment", "slack", "webhook")
 
 _SHORTEST_SECRET = 4  # characters; anything shorter stands in every sentence
 _SINK_NAME = re.compile(r"[A-Za-z0-9_-]+")
@@ -45,13 +45,23 @@ TableT = TypeVar("TableT", bound=BaseModel)
 
 
 class Reader:
-    """One document. ``files`` grows with those that it refers to."""
+    """One document. ``files`` grows with those that it refers to. ``decrypt`` is for what we have stored ourselves: it gives the
+    text behind ``{ encrypted = "…" }``, or raises ``ValueError`` with a sentence.
+    """
 
-    def __init__(self, file: str, folder: Path, plugins: Plugins, files: dict[Path, Stamp]) -> None:
+    def __init__(
+        self,
+        file: str,
+        folder: Path,
+        plugins: Plugins,
+        files: dict[Path, Stamp],
+        decrypt: Callable[[str], str] | None = None,
+    ) -> None:
         self.file = file
         self.folder = folder
         self.plugins = plugins
         self.files = files
+        self.decrypt = decrypt
         self.problems: list[str] = []
         self.references: set[str] = set()
 
@@ -91,9 +101,9 @@ class Reader:
         sinks = (self.sink(name, table, dispatcher) for name, table in tables.items())
         return {sink.name: sink for sink in sinks if sink is not None}
 
-    def sink(self, name: str, table: Any, dispatcher: DispatcherSettings) -> SinkConfig | None:
+    def sink(self, name: object, table: Any, dispatcher: DispatcherSettings) -> SinkConfig | None:
         key = f"sinks.{name}"
-        if not _SINK_NAME.fullmatch(str(name)):
+        if not isinstance(name, str) or not _SINK_NAME.fullmatch(name):
             self.problem(key, "a sink's name consists of letters, digits, '-' and '_'")
             return None
         common = self.common(key, table)
@@ -117,13 +127,18 @@ class Reader:
             ordered=_is_ordered(sink_type, common),
             concurrency=common.concurrency or _usual_concurrency(sink_type, dispatcher),
             rate=common.rate,
+            table=table,
         )
 
     def common(self, key: str, table: Any) -> CommonSinkKeys | None:
         """The keys that every sink has. In ``where`` a table may be a field's, so references are looked for deeper."""
-        if not isinstance(table, Mapping) or not isinstance(where := table.get("where", {}), Mapping):
+        if not isinstance(table, Mapping):
             return self.table(CommonSinkKeys, key, table)
-        common = self.table(CommonSinkKeys, key, {name: table[name] for name in table if name != "where"})
+        given = {name: value for name, value in table.items() if name in _COMMON_KEYS}
+        where = given.pop("where", {})
+        if not isinstance(where, Mapping):
+            return self.table(CommonSinkKeys, key, given | {"where": where})
+        common = self.table(CommonSinkKeys, key, given)
         return common and common.model_copy(update={"where": self.without_references(f"{key}.where", where)})
 
     def without_references(self, key: str, where: Mapping[str, Any]) -> dict[str, Any]:
@@ -189,6 +204,8 @@ class Reader:
                 return self.from_environment(key, name)
             case {"file": str() as path, **rest} if not rest:
                 return self.from_file(key, path)
+            case {"encrypted": str() as text, **rest} if not rest and self.decrypt is not None:
+                return self.decrypted(key, text, self.decrypt)
             case Mapping():
                 return {name: self.resolve(f"{key}.{name}", item) for name, item in value.items()}
             case list():
@@ -211,6 +228,13 @@ class Reader:
         except (OSError, ValueError) as error:
             why = getattr(error, "strerror", None) or "its name or its text is not valid"
             self.problem(key, f"the file {path} cannot be read: {why}")
+            return ""
+
+    def decrypted(self, key: str, text: str, decrypt: Callable[[str], str]) -> str:
+        try:
+            return self.referenced(decrypt(text))
+        except ValueError as error:
+            self.problem(key, str(error))
             return ""
 
     def referenced(self, value: str) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Sequence
 from functools import partial
 from typing import Any, Protocol
 
@@ -50,7 +50,7 @@ class Supply(Protocol):
 class Dispatcher:
     """Every sink's lane. ``supply`` is asked now and then whether ``sinks`` have changed. ``aside`` makes, for each lane, what
     runs the outbox's blocking calls; by default, in threads. ``notices`` is told what was settled. It gives a sign of
-    life every ``pulse`` seconds.
+    life every ``pulse`` seconds. ``chores`` run beside the lanes, until they are cancelled.
     """
 
     def __init__(
@@ -66,6 +66,7 @@ class Dispatcher:
         supply: Supply | None = None,
         aside: Callable[[], Aside] = in_threads,
         notices: Tell = tell_nobody,
+        chores: Sequence[Callable[[], Coroutine[Any, Any, None]]] = (),
     ) -> None:
         self._listeners = Listeners(plugins, ledger)
         self._make_line: Callable[[], Line] = lambda: Line(outbox, self._listeners, ledger, aside(), notices)
@@ -75,6 +76,7 @@ class Dispatcher:
         self._at_work: dict[Lane, None] = {}
         self._running: TaskGroup | None = None
         self._supply = supply
+        self._chores = chores
         self._beside = aside()
         self._outbox = outbox
         self._times = plugins.times
@@ -90,8 +92,8 @@ class Dispatcher:
         try:
             async with self._listening(), anyio.create_task_group() as tasks:
                 tasks.start_soon(self._keeper.run)
-                tasks.start_soon(self._save_times)
-                tasks.start_soon(self._heart.run)
+                for chore in (self._save_times, self._heart.run, *self._chores):
+                    tasks.start_soon(chore)
                 if self._supply is not None:
                     tasks.start_soon(self._follow, self._supply)
                 async with anyio.create_task_group() as lanes:
@@ -111,6 +113,8 @@ class Dispatcher:
         """
         total = 0
         try:
+            if self._supply is not None:
+                await self._look(self._supply)
             while made := await self._run_due():
                 total += made
         finally:
@@ -205,15 +209,18 @@ class Dispatcher:
 
     async def _follow(self, supply: Supply) -> None:
         while True:
+            await self._look(supply)
             await anyio.sleep(_LOOK_EVERY)
-            try:
-                await self._beside(supply.look)
-                sinks = supply.sinks()
-            except Exception as error:  # a bug of ours: what runs goes on
-                log.error("The sinks could not be looked up.", error=describe_exception(error))
-                continue
-            if sinks is not None:
-                self.replace(sinks)
+
+    async def _look(self, supply: Supply) -> None:
+        try:
+            await self._beside(supply.look)
+            sinks = supply.sinks()
+        except Exception as error:  # a bug of ours: what runs goes on
+            log.error("The sinks could not be looked up.", error=describe_exception(error))
+            return
+        if sinks is not None:
+            self.replace(sinks)
 
     async def _save_times(self) -> None:
         """What plugins were told took them so long. What they are told last is stored by who stops the line."""

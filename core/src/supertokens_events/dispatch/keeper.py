@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import anyio
@@ -25,6 +26,13 @@ class Keeping:
 
     retention: Retention = field(default_factory=Retention)
     erase_deleted: bool = False
+    before: Callable[[], object] = lambda: None
+    """Called each time before anything goes: whoever has to read it does so now."""
+
+    @property
+    def everything(self) -> bool:
+        """Whether nothing ever goes."""
+        return not self.erase_deleted and all(age is None for age in self.retention)
 
 
 class Keeper:
@@ -40,7 +48,9 @@ class Keeper:
         while True:
             try:
                 if await self._line.store(self._line.outbox.lead, _LEAD):
-                    await self.once()
+                    if not self._keeping.everything:
+                        await self.once()
+                    await self._line.store(self._line.outbox.scrub)  # what an erasure has left, a command's too
             except Exception as error:
                 log.error("Housekeeping failed; it is tried again.", error=describe_exception(error))
             await anyio.sleep(_EVERY)
@@ -49,13 +59,13 @@ class Keeper:
         """Everything that is due to go; returns how much that was."""
         pruned, erased = Pruned(), Erased()
         outbox = self._line.outbox
+        await self._line.store(self._keeping.before)
         while any(went := await self._line.store(outbox.prune, self._keeping.retention)):
             pruned = Pruned(*map(sum, zip(pruned, went, strict=True)))
             await anyio.sleep(_PAUSE)
         while self._keeping.erase_deleted and any(gone := await self._line.store(outbox.erase_deleted)):
             erased = Erased(*map(sum, zip(erased, gone, strict=True)))
             await anyio.sleep(_PAUSE)
-        await self._line.store(outbox.scrub)  # what an erasure has left, a command's too
         if any(pruned) or any(erased):
             log.info("Housekeeping.", pruned=pruned._asdict(), erased=erased._asdict())
         return pruned, erased

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import time
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
+from typing import Any
 
 from supertokens_events.emit.chain import Chain
 from supertokens_events.emit.hooks import Hooks
@@ -41,26 +43,37 @@ class Direct:
         chain = Chain(self._hooks, self._ledger, replace(plan, context_fields=kept), self._writer)
         return [chain.entry(event) for event in events]
 
-    def store(self, entries: Sequence[Entry], stored: Callable[[int], None] = lambda _count: None) -> list[int]:
-        """Commit entries, a few at a time; their sequences. ``stored`` is called after each commit with how many it was. What is
-        stored already stays as it is. Raises ``OutboxError``; what was committed before stays.
-        """
-        sequences: list[int] = []
-        for begin in range(0, len(entries), _AT_ONCE):
-            part = entries[begin : begin + _AT_ONCE]
-            sequences += self._outbox.append(part)
-            stored(len(part))
+    def store(self, entries: Sequence[Entry]) -> None:
+        """Commit entries, a few at a time. Raises ``OutboxError``; what was committed before stays."""
+        for part in _parts(entries):
+            self._outbox.append(part)
         self._save_ledger()
-        return sequences
 
-    def tell(self, entries: Sequence[Entry], sequences: Sequence[int]) -> None:
-        """Call ``event_emitted`` for entries that were stored."""
-        for entry, sequence in zip(entries, sequences, strict=True):
-            event = entry.event.model_copy(update={"sequence": sequence})
-            for result in self._hooks.call(self._writer, "event_emitted", event.type, event=event):
-                self._hooks.failed(Reason.LISTENER_FAILED, result, event.type)
+    def emit(self, entries: Sequence[Entry]) -> None:
+        """:meth:`store`, and tell hooks of what was stored."""
+        for part in _parts(entries):
+            began = time.monotonic()
+            sequences = self._outbox.append(part)
+            self._tell(part, sequences, time.monotonic() - began)
         self._save_ledger()
+
+    def _tell(self, entries: Sequence[Entry], sequences: Sequence[int], wait: float) -> None:
+        events = [
+            entry.event.model_copy(update={"sequence": sequence})
+            for entry, sequence in zip(entries, sequences, strict=True)
+        ]
+        self._call("events_stored", events[0].type, events=events, waits=[wait] * len(events))
+        for event in events:
+            self._call("event_emitted", event.type, event=event)
+
+    def _call(self, hook: str, event_type: str, **arguments: Any) -> None:
+        for result in self._hooks.call(self._writer, hook, event_type, **arguments):
+            self._hooks.failed(Reason.LISTENER_FAILED, result, event_type)
 
     def _save_ledger(self) -> None:
         if counts := self._ledger.take():
             self._outbox.record(counts)
+
+
+def _parts(entries: Sequence[Entry]) -> Iterator[Sequence[Entry]]:
+    return (entries[begin : begin + _AT_ONCE] for begin in range(0, len(entries), _AT_ONCE))

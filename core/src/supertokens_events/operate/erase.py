@@ -54,9 +54,9 @@ class _Saying:
         """After the commit: the hooks are told, as of any event."""
         stored = outbox.event(self.entry.event.id) if self.entry is not None else None
         if self.entry is None or stored is None:
-            self._direct.tell([], [])
+            self._direct.emit([])
             return None
-        self._direct.tell([self.entry], [stored.sequence])
+        self._direct.emit([self.entry])  # which is stored, and stays as it is
         return self.entry.event.model_copy(update={"sequence": stored.sequence})
 
 

@@ -22,12 +22,11 @@ _ADDRESSES = ("email", "previous_email", "phone_number", "previous_phone_number"
 
 
 class Link(NamedTuple):
-    """An id of the same user: the id through which it was found, and the event that says so."""
+    """An id of the same user: the id through which it was found, and what says so: an event's type and id."""
 
     user_id: str
     through: str
-    event_id: str
-    event_type: str
+    source: str
 
 
 class Person(NamedTuple):
@@ -48,7 +47,8 @@ class _Said(NamedTuple):
 
     id: str
     owner: str
-    event: StoredEvent
+    sequence: int
+    source: str
 
 
 def find(outbox: Outbox, user_id: str) -> Person:
@@ -60,8 +60,12 @@ def find(outbox: Outbox, user_id: str) -> Person:
     links: dict[str, Link] = {}
     asked: set[str] = set()
     while fresh := {user_id, *links} - asked:
+        for row in outbox.records.told(fresh):
+            for owner in filter(None, (row.user_id, row.own_id)):
+                _keep(said, _Said(row.recipe_user_id, owner, 0, "kept to compare with the core"))
         for event in _naming(outbox, Names(tuple(fresh))):
-            _keep(said, event)
+            for id_, owner in _owners(event):
+                _keep(said, _Said(id_, owner, event.sequence, f"{event.type} {event.id}"))
             if event.user_id is not None:
                 addresses[event.user_id].update(_addresses(event))
         asked |= fresh
@@ -77,22 +81,21 @@ def _naming(outbox: Outbox, names: Names) -> Iterator[StoredEvent]:
         after = page[-1].sequence
 
 
-def _keep(said: dict[str, _Said], event: StoredEvent) -> None:
+def _keep(said: dict[str, _Said], new: _Said) -> None:
     """The last word counts; of those that say the same, the first is the one to be shown."""
-    for id_, owner in _owners(event):
-        old = said.get(id_)
-        if old is None or (owner != old.owner and event.sequence > old.event.sequence):
-            said[id_] = _Said(id_, owner, event)
+    old = said.get(new.id)
+    if old is None or (new.owner != old.owner and new.sequence > old.sequence):
+        said[new.id] = new
 
 
 def _reached(user_id: str, said: Mapping[str, _Said]) -> dict[str, Link]:
     links: dict[str, Link] = {}
     reached = [user_id]
     for through in reached:  # which grows meanwhile
-        for id_, owner, event in said.values():
+        for id_, owner, _, source in said.values():
             other = {id_: owner, owner: id_}.get(through)
             if other is not None and other != user_id and other not in links:
-                links[other] = Link(other, through, event.id, event.type)
+                links[other] = Link(other, through, source)
                 reached.append(other)
     return links
 

@@ -31,10 +31,12 @@ from supertokens_events.outbox.contract import (
     SinkStatus,
     StoredDelivery,
     StoredEvent,
+    StoredSink,
 )
 from supertokens_events.outbox.erasing import ERASED, GONE, SAYS_SO, Names, Tell
 from supertokens_events.outbox.hook_times import save_hook_times
 from supertokens_events.outbox.looking import Wanted
+from supertokens_events.outbox.records import Change, Grant, Records, Stretch, Told
 from supertokens_events.outbox.replaying import HELD, Replayed, Run, Selection, Verdict
 from supertokens_events.outbox.sqlite.outbox import SqliteOutbox
 
@@ -45,12 +47,14 @@ __all__ = [
     "SAYS_SO",
     "Attempt",
     "Breaker",
+    "Change",
     "Claim",
     "DeliveryState",
     "Disabled",
     "Dispatching",
     "Entry",
     "Erased",
+    "Grant",
     "LedgerCount",
     "Look",
     "Names",
@@ -61,6 +65,7 @@ __all__ = [
     "OutboxUnavailable",
     "Pruned",
     "Pulse",
+    "Records",
     "Replayed",
     "Retention",
     "Run",
@@ -70,7 +75,10 @@ __all__ = [
     "SqliteOutbox",
     "StoredDelivery",
     "StoredEvent",
+    "StoredSink",
+    "Stretch",
     "Tell",
+    "Told",
     "Verdict",
     "Wanted",
     "open_outbox",

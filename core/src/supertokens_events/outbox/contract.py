@@ -22,6 +22,7 @@ from supertokens_events.sink import Delivery
 if TYPE_CHECKING:
     from supertokens_events.outbox.erasing import Names, Tell
     from supertokens_events.outbox.looking import Wanted
+    from supertokens_events.outbox.records import Records
     from supertokens_events.outbox.replaying import Replayed, Run, Selection
 
 __all__ = [
@@ -48,6 +49,7 @@ __all__ = [
     "SinkStatus",
     "StoredDelivery",
     "StoredEvent",
+    "StoredSink",
 ]
 
 
@@ -266,13 +268,14 @@ class Pruned(NamedTuple):
 
 
 class Erased(NamedTuple):
-    """How many payloads are gone, how many deliveries became dead since they had not gone out, and of how many attempts what
-    the sink said is gone.
+    """How many payloads are gone, how many deliveries became dead since they had not gone out, of how many attempts what the
+    sink said is gone, and how many rows of the records.
     """
 
     events: int = 0
     deliveries: int = 0
     attempts: int = 0
+    records: int = 0
 
 
 class SinkStatus(NamedTuple):
@@ -305,6 +308,21 @@ class LedgerCount:
     count: int
     first_at: float
     last_at: float
+
+
+@dataclass(frozen=True, slots=True)
+class StoredSink:
+    """A sink that was made through the API. ``settings`` is its table without ``type`` and ``enabled``, as JSON can hold it; no
+    secret in it is readable. ``revision`` is that of its last change; times are seconds since the epoch.
+    """
+
+    name: str
+    type: str
+    settings: Mapping[str, Any] = field(repr=False)
+    enabled: bool
+    revision: int
+    created_at: float
+    updated_at: float
 
 
 class Outbox(ABC):
@@ -468,6 +486,36 @@ class Outbox(ABC):
     def end_replay(self, run: Run) -> None:
         """It is finished, or not to be gone on with."""
 
+    # Sinks made through the API ------------------------------------------------------------------------------------
+
+    @abstractmethod
+    def sinks_revision(self) -> int:
+        """The revision of the last change of any stored sink: another number after each change, and in another store. Cheap:
+        every process asks for it every second.
+        """
+
+    @abstractmethod
+    def stored_sinks(self) -> list[StoredSink]:
+        """All of them, by name."""
+
+    @abstractmethod
+    def store_sink(
+        self, name: str, type_name: str, settings: Mapping[str, Any], *, enabled: bool, revision: int | None = None
+    ) -> StoredSink | None:
+        """Store a sink that is new, or with ``revision`` change the one that has it. ``None``, and nothing has changed, when
+        there is one of this name already, or none with this revision.
+        """
+
+    @abstractmethod
+    def remove_sink(self, name: str, revision: int) -> bool:
+        """Remove the sink that has this revision, its breaker, and whatever had disabled it. ``False``: there is none."""
+
+    @abstractmethod
+    def skip(self, sink: str, reason: str, limit: int = 2000) -> int:
+        """Make up to ``limit`` pending deliveries to ``sink`` skipped ones, held or not, unless a stored sink has that name.
+        Returns how many; call it until that is zero.
+        """
+
     # The ledger ----------------------------------------------------------------------------------------------------
 
     @abstractmethod
@@ -588,3 +636,10 @@ class Outbox(ABC):
         """The latest ``limit`` deliveries that match, in order of their events, with their attempts; or the first ones after
         the ``cursor`` of one. ``wanted`` says more about them, instead of the others.
         """
+
+    # Beside the events ---------------------------------------------------------------------------------------------
+
+    @property
+    @abstractmethod
+    def records(self) -> Records:
+        """What is kept beside the events, and outlives them."""

@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import gzip
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from datetime import datetime
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
+from typing import Any
 
 import httpx
+from pydantic import BaseModel
 
 from supertokens_events.http import Answer, Guard, Proxy, open_transport, outcome_of, post, probe, send
-from supertokens_events.sink import BatchPolicy, Delivery, Outcome, Retry, Sink
+from supertokens_events.sink import BatchPolicy, Delivery, Outcome, Renewed, Retry, Sink
 from supertokens_events_webhook.keys import KeyRing, doubts
 from supertokens_events_webhook.payload import Document, Pack, Payload, pack_for
+from supertokens_events_webhook.renewing import with_new_key
 from supertokens_events_webhook.settings import WebhookSettings
 from supertokens_events_webhook.signing import signature_header
 from supertokens_events_webhook.size import SizeGate
@@ -65,6 +69,12 @@ class WebhookSink(Sink[WebhookSettings]):
         transport, self._transport = self._transport, None
         if transport is not None:
             await transport.aclose()
+
+    @classmethod
+    def renewed(cls, table: Mapping[str, Any], settings: BaseModel | None, until: datetime | None) -> Renewed | None:
+        if not isinstance(settings, WebhookSettings) or until is None:
+            return None if "secret" in table else with_new_key(table, (), None)
+        return with_new_key(table, settings.secret, until)
 
     async def check(self) -> Sequence[str]:
         settings = self.settings

@@ -14,6 +14,7 @@ from supertokens_events.outbox.erasing import ERASED, GONE, REPORTS, SAYS_SO, An
 from supertokens_events.outbox.postgres.append import append
 from supertokens_events.outbox.postgres.claim import release_keys
 from supertokens_events.outbox.postgres.connections import Connection
+from supertokens_events.outbox.postgres.records import forget, known
 from supertokens_events.outbox.postgres.traces import remember
 
 __all__ = ["count", "erase", "erase_deleted", "naming"]
@@ -88,7 +89,7 @@ def count(connection: Connection, names: Names) -> Erased:
         found = _find(connection, names, 0)
         row = connection.execute(_COUNT.encode(), {"sequences": list(found)}).fetchone()
     assert row is not None
-    return Erased(*row)
+    return Erased(*row)._replace(records=known(connection, names.user_ids))
 
 
 def _find(connection: Connection, names: Names, after: int, known: Collection[int] = ()) -> set[int]:
@@ -135,6 +136,7 @@ def erase(connection: Connection, names: Names, tell: Tell) -> tuple[Erased, lis
         connection.execute(f"{_LAST} FOR UPDATE".encode())
         since = _find(connection, names, last[0] if last else 0, found) - found
         erased = Erased(*map(sum, zip(erased, _erase(connection, since), strict=True)))
+        erased = erased._replace(records=forget(connection, names.user_ids))
         if not any(erased):
             return erased, []
         _forget_answers(connection)

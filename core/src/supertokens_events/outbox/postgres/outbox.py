@@ -32,6 +32,7 @@ from supertokens_events.outbox.contract import (
     SinkStatus,
     StoredDelivery,
     StoredEvent,
+    StoredSink,
 )
 from supertokens_events.outbox.erasing import Names, Tell, tell_nobody
 from supertokens_events.outbox.looking import Wanted
@@ -45,11 +46,13 @@ from supertokens_events.outbox.postgres import (
     reading,
     replaying,
     settle,
+    sinks,
     traces,
     upkeep,
 )
 from supertokens_events.outbox.postgres.connections import Address, Connection, Connections
 from supertokens_events.outbox.postgres.listener import Listener, Notifier
+from supertokens_events.outbox.postgres.records import PostgresRecords
 from supertokens_events.outbox.postgres.room import Room, WhenFull
 from supertokens_events.outbox.postgres.schema import MISSING, Schema
 from supertokens_events.outbox.replaying import Replayed, Run, Selection
@@ -265,6 +268,26 @@ class PostgresOutbox(Outbox):
     def end_replay(self, run: Run) -> None:
         self._run(lambda connection: replaying.end(connection, run))
 
+    # Sinks made through the API ------------------------------------------------------------------------------------
+
+    def sinks_revision(self) -> int:
+        return self._run(sinks.revision)
+
+    def stored_sinks(self) -> list[StoredSink]:
+        return self._run(sinks.stored)
+
+    def store_sink(
+        self, name: str, type_name: str, settings: Mapping[str, Any], *, enabled: bool, revision: int | None = None
+    ) -> StoredSink | None:
+        sink = {"name": name, "type": type_name, "settings": settings, "enabled": enabled, "revision": revision}
+        return self._run(lambda connection: sinks.store(connection, sink))
+
+    def remove_sink(self, name: str, revision: int) -> bool:
+        return self._run(lambda connection: sinks.remove(connection, name, revision))
+
+    def skip(self, sink: str, reason: str, limit: int = 2000) -> int:
+        return self._run(lambda connection: sinks.skip(connection, sink, reason, limit))
+
     # The ledger ----------------------------------------------------------------------------------------------------
 
     def record(self, counts: Mapping[LedgerKey, int]) -> None:
@@ -357,3 +380,9 @@ class PostgresOutbox(Outbox):
         types = None if event_type is None else (event_type,)
         asked = wanted or Wanted(types=types, event_id=event_id, sink=sink, state=state, since=since)
         return self._run(lambda connection: reading.deliveries(connection, asked, after, limit))
+
+    # Beside the events ---------------------------------------------------------------------------------------------
+
+    @property
+    def records(self) -> PostgresRecords:
+        return PostgresRecords(self._run)

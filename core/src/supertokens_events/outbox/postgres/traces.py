@@ -12,7 +12,7 @@ from supertokens_events.outbox.postgres.upkeep import size
 __all__ = ["remember", "scrub"]
 
 _KEY = "erased_in_pages"
-_TABLES = ("event", "delivery", "attempt", "breaker", "disabled")
+_TABLES = ("event", "delivery", "attempt", "breaker", "disabled", "told")
 _REMEMBER = f"INSERT INTO meta (key, value) VALUES ('{_KEY}', 1) ON CONFLICT DO NOTHING"
 
 

@@ -32,6 +32,7 @@ from supertokens_events.outbox.contract import (
     SinkStatus,
     StoredDelivery,
     StoredEvent,
+    StoredSink,
 )
 from supertokens_events.outbox.erasing import GONE, Names, Tell, tell_nobody
 from supertokens_events.outbox.looking import Wanted
@@ -45,10 +46,12 @@ from supertokens_events.outbox.sqlite import (
     read,
     replaying,
     room,
+    sinks,
     traces,
 )
 from supertokens_events.outbox.sqlite.claim import Turns, hold, unclaimed
 from supertokens_events.outbox.sqlite.file import CHECKPOINT, COUNT, SqliteFile
+from supertokens_events.outbox.sqlite.records import SqliteRecords, forget, known
 from supertokens_events.outbox.sqlite.write import claims_of, insert, settle
 
 __all__ = ["SqliteOutbox"]
@@ -86,6 +89,7 @@ class SqliteOutbox(Outbox):
             busy_timeout=busy_timeout,
             clock=clock,
         )
+        self._records = SqliteRecords(self._file, clock)
         self._turns = Turns()
         self._search_again = 0.0
         self._given = 0  # the last sequence; a file that takes the place of ours goes on from there
@@ -258,6 +262,31 @@ class SqliteOutbox(Outbox):
         with self._file.transaction() as connection:
             replaying.end(connection, run)
 
+    # Sinks made through the API ------------------------------------------------------------------------------------
+
+    def sinks_revision(self) -> int:
+        with self._file.connected() as connection:
+            return sinks.revision(connection)
+
+    def stored_sinks(self) -> list[StoredSink]:
+        with self._file.connected() as connection:
+            return sinks.stored(connection)
+
+    def store_sink(
+        self, name: str, type_name: str, settings: Mapping[str, Any], *, enabled: bool, revision: int | None = None
+    ) -> StoredSink | None:
+        sink = {"name": name, "type": type_name, "settings": settings, "enabled": enabled, "revision": revision}
+        with self._file.transaction() as connection:
+            return sinks.store(connection, sink, self._clock())
+
+    def remove_sink(self, name: str, revision: int) -> bool:
+        with self._file.transaction() as connection:
+            return sinks.remove(connection, name, revision)
+
+    def skip(self, sink: str, reason: str, limit: int = 2000) -> int:
+        with self._file.transaction() as connection:
+            return sinks.skip(connection, sink, reason, limit)
+
     # The ledger ----------------------------------------------------------------------------------------------------
 
     def record(self, counts: Mapping[LedgerKey, int]) -> None:
@@ -299,7 +328,8 @@ class SqliteOutbox(Outbox):
     def erasable(self, names: Names) -> Erased:
         with self._file.reading() as connection:
             connection.execute("BEGIN")  # one moment for all queries
-            return erasing.count(connection, erasing.find(connection, names))
+            found = erasing.count(connection, erasing.find(connection, names))
+            return found._replace(records=known(connection, names.user_ids))
 
     def erase(self, names: Names | str, tell: Tell = tell_nobody) -> Erased:
         names = Names((names,)) if isinstance(names, str) else names
@@ -308,7 +338,7 @@ class SqliteOutbox(Outbox):
             found = erasing.find(connection, names)
         with self._file.transaction() as connection:
             since = erasing.find(connection, names, last, found)
-            erased = erasing.erase(connection, {*found, *since})
+            erased = erasing.erase(connection, {*found, *since})._replace(records=forget(connection, names.user_ids))
             sequences: list[int] = []
             if any(erased):
                 traces.remember(connection)
@@ -379,3 +409,9 @@ class SqliteOutbox(Outbox):
         wanted = wanted or Wanted(types=types, event_id=event_id, sink=sink, state=state, since=since)
         with self._file.reading() as connection:
             return read.deliveries(connection, wanted, after, limit)
+
+    # Beside the events ---------------------------------------------------------------------------------------------
+
+    @property
+    def records(self) -> SqliteRecords:
+        return self._records

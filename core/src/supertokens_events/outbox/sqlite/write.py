@@ -15,6 +15,8 @@ from supertokens_events.sink import Delivery
 
 __all__ = ["claims_of", "insert", "settle"]
 
+_to_json = json.JSONEncoder(default=str).encode  # `dumps` would make an encoder for each outcome
+
 
 _INSERT_EVENT = """
 INSERT INTO event (sequence, id, type, timestamp, tenant_id, user_id, correlation_id, stored_at, payload)
@@ -174,7 +176,7 @@ def _settle(connection: sqlite3.Connection, settlements: Sequence[Settlement], n
 def _outcome_row(settlement: Settlement, now: float) -> tuple[Any, ...]:
     claim, state, outcome, used, wait, duration, reason, detail, _ = settlement
     due_at = now + wait if state == DeliveryState.PENDING else now
-    text = json.dumps(dict(detail), default=str) if detail else "{}"
+    text = _to_json(dict(detail)) if detail else "{}"
     number = claim.delivery.attempt
     return claim.id, claim.fence, state, used, due_at, reason, now - duration, number, duration, outcome, text
 

@@ -1,0 +1,1 @@
+"""Doubles of services that no test can reach."""
