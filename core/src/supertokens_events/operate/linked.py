@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 from supertokens_events.catalog import builtin_types
 from supertokens_events.catalog.names import TYPES
-from supertokens_events.outbox import Names, Outbox, StoredEvent
+from supertokens_events.outbox import Names, Outbox, StoredEvent, Told
 
 __all__ = ["Link", "Person", "find"]
 
@@ -42,11 +42,16 @@ class Person(NamedTuple):
         return Names((self.user_id, *(link.user_id for link in self.links)), self.addresses)
 
 
-class _Said(NamedTuple):
-    """Whose a login method, or a mapped id, is: its own, or another's."""
+class _Owner(NamedTuple):
+    """Whose a login method is, by its id: its own, or another user's. Or of an id, how the app calls it."""
 
     id: str
     owner: str
+    mapped: bool = False
+
+
+class _Said(NamedTuple):
+    owner: _Owner
     sequence: int
     source: str
 
@@ -55,17 +60,17 @@ def find(outbox: Outbox, user_id: str) -> Person:
     """The ids that are linked with ``user_id`` by now: of login methods, by the last that was said of each, and mapped ones.
     It reads every stored payload as often as there are steps. Raises :class:`OutboxError`.
     """
-    said: dict[str, _Said] = {}
+    said: dict[tuple[str, bool], _Said] = {}
     addresses: defaultdict[str, set[str]] = defaultdict(set)
     links: dict[str, Link] = {}
     asked: set[str] = set()
     while fresh := {user_id, *links} - asked:
         for row in outbox.records.told(fresh):
-            for owner in filter(None, (row.user_id, row.own_id)):
-                _keep(said, _Said(row.recipe_user_id, owner, 0, "kept to compare with the core"))
+            for owner in _owners(*_of_record(row)):
+                _keep(said, _Said(owner, 0, "kept to compare with the core"))
         for event in _naming(outbox, Names(tuple(fresh))):
-            for id_, owner in _owners(event):
-                _keep(said, _Said(id_, owner, event.sequence, f"{event.type} {event.id}"))
+            for owner in _owners(*_of_event(event)):
+                _keep(said, _Said(owner, event.sequence, f"{event.type} {event.id}"))
             if event.user_id is not None:
                 addresses[event.user_id].update(_addresses(event))
         asked |= fresh
@@ -81,18 +86,19 @@ def _naming(outbox: Outbox, names: Names) -> Iterator[StoredEvent]:
         after = page[-1].sequence
 
 
-def _keep(said: dict[str, _Said], new: _Said) -> None:
+def _keep(said: dict[tuple[str, bool], _Said], new: _Said) -> None:
     """The last word counts; of those that say the same, the first is the one to be shown."""
-    old = said.get(new.id)
+    key = new.owner.id, new.owner.mapped
+    old = said.get(key)
     if old is None or (new.owner != old.owner and new.sequence > old.sequence):
-        said[new.id] = new
+        said[key] = new
 
 
-def _reached(user_id: str, said: Mapping[str, _Said]) -> dict[str, Link]:
+def _reached(user_id: str, said: Mapping[tuple[str, bool], _Said]) -> dict[str, Link]:
     links: dict[str, Link] = {}
     reached = [user_id]
     for through in reached:  # which grows meanwhile
-        for id_, owner, _, source in said.values():
+        for (id_, owner, _), _, source in said.values():
             other = {id_: owner, owner: id_}.get(through)
             if other is not None and other != user_id and other not in links:
                 links[other] = Link(other, through, source)
@@ -102,35 +108,39 @@ def _reached(user_id: str, said: Mapping[str, _Said]) -> dict[str, Link]:
 
 # What an event says ------------------------------------------------------------------------------------------------------
 
+_Ids = tuple[str | None, str | None, bool]
 
-def _owners(event: StoredEvent) -> Iterator[tuple[str, str]]:
-    """Of ids in it, whose they are."""
-    data = _data(event)
-    for id_, owner in (
-        _pair(event, data),
-        *_of_methods(data, "primary_login_methods", _id(data, "primary_user_id")),
-        *_of_methods(data, "login_methods", event.user_id),
-    ):
+
+def _owners(*found: _Ids) -> Iterator[_Owner]:
+    for id_, owner, mapped in found:
         if id_ and owner and not {id_, owner} & _examples():
-            yield id_, owner
+            yield _Owner(id_, owner, mapped)
 
 
-def _pair(event: StoredEvent, data: Mapping[str, Any]) -> tuple[str | None, str | None]:
-    login = _id(data, "recipe_user_id")
+def _of_record(row: Told) -> Iterator[_Ids]:
+    yield row.recipe_user_id, row.user_id, False
+    yield row.own_id, row.recipe_user_id, True
+
+
+def _of_event(event: StoredEvent) -> Iterator[_Ids]:
+    data = _data(event)
+    login, primary = _id(data, "recipe_user_id"), _id(data, "primary_user_id")
     match event.type:
         case "account.linked":
-            return login, _id(data, "primary_user_id")
+            yield login, primary, False
         case "account.unlinked":
-            return login, login
+            yield login, login, False
         case "user.id_mapping.created":
-            return _id(data, "external_user_id"), _id(data, "supertokens_user_id")
+            yield _id(data, "supertokens_user_id"), _id(data, "external_user_id"), True
         case _:
-            return login, event.user_id
+            yield login, event.user_id, False
+    yield from _of_methods(data, "primary_login_methods", primary)
+    yield from _of_methods(data, "login_methods", event.user_id)
 
 
-def _of_methods(data: Mapping[str, Any], field: str, owner: str | None) -> Iterator[tuple[str | None, str | None]]:
+def _of_methods(data: Mapping[str, Any], field: str, owner: str | None) -> Iterator[_Ids]:
     for method in data.get(field) or ():
-        yield _id(method, "recipe_user_id"), owner
+        yield _id(method, "recipe_user_id"), owner, False
 
 
 def _addresses(event: StoredEvent) -> Iterator[str]:
