@@ -17,7 +17,7 @@ from anyio.abc import TaskGroup
 
 from supertokens_events.dispatch.batches import batches_of
 from supertokens_events.dispatch.breaker import Breaker
-from supertokens_events.dispatch.disabling import heeds
+from supertokens_events.dispatch.disabling import disabling
 from supertokens_events.dispatch.line import Line, is_stop
 from supertokens_events.dispatch.outcomes import BrokenContract, checked
 from supertokens_events.dispatch.rate import RateLimit
@@ -372,7 +372,7 @@ class Lane:
     ) -> None:
         """Have a call's outcomes written down first; the breaker follows from them."""
         closes = self._breaker.heard(claims, outcomes, began)
-        self._disabled = self._disabled or heeds(outcomes, self.sink.name)
+        self._disabled = self._disabled or disabling(outcomes)
         await self._settler.add(
             [
                 (settle(claim, outcome, self.sink.retry, duration=duration), outcome)

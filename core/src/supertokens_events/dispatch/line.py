@@ -10,6 +10,7 @@ from typing import Any, Protocol, TypeVar
 import anyio
 import anyio.to_thread
 
+from supertokens_events.dispatch.disabling import tell_disabled
 from supertokens_events.dispatch.listeners import Listeners
 from supertokens_events.dispatch.notices import Tell, tell_nobody
 from supertokens_events.ledger import Ledger
@@ -74,6 +75,7 @@ class Line:
     def tell(self, settled: Sequence[tuple[Settlement, Outcome]]) -> None:
         """Log, and tell the listeners, what became of deliveries."""
         all_of_them = log.tells_debug
+        tell_disabled([settlement for settlement, _ in settled])
         for settlement, _ in settled:
             if all_of_them or settlement.state is DeliveryState.DEAD:
                 self._log(settlement)
