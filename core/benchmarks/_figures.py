@@ -40,9 +40,9 @@ def machine() -> str:
     return f"Python {platform.python_version()}, {os.cpu_count()} cores"
 
 
-def line(arm: str, figures: Mapping[str, Spread]) -> str:
-    """Each figure on a line of its own."""
-    return "\n".join(f"{arm:32} {name:22} {text(one)}" for name, one in figures.items())
+def line(arm: str, figures: Mapping[str, Spread], width: int = 32) -> str:
+    """Each figure on a line of its own, the arm's name in a column of ``width``."""
+    return "\n".join(f"{arm:{width}} {name:22} {text(one)}" for name, one in figures.items())
 
 
 def text(one: Spread) -> str:
@@ -52,8 +52,9 @@ def text(one: Spread) -> str:
 def report(title: str, table: Table, given: argparse.Namespace) -> None:
     """Print the table, and write it down if asked."""
     print(f"{title}; median of {given.rounds} (lowest - highest); {machine()}")
+    width = max(map(len, table), default=0)
     for arm, figures in table.items():
-        print(line(arm, figures))
+        print(line(arm, figures, width))
     write(table, given)
 
 

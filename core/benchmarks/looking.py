@@ -1,12 +1,10 @@
 """How long a person waits who looks: a million events in the outbox, a million deliveries, most of them done, pending or dead.
 
-python core/benchmarks/looking.py [sqlite] [postgres] [ROWS]
+``nox -s bench -- looking [--stores sqlite postgres] [--mostly done pending dead] [--events 1000000] [--rounds 3] [--json FILE]``
 """
 
 from __future__ import annotations
 
-import argparse
-import json
 import sqlite3
 import tempfile
 import time
@@ -16,14 +14,13 @@ from itertools import product
 from pathlib import Path
 from typing import Any
 
-from delivery import machine, spread
+from _figures import Spread, options, report, spread
 
 from supertokens_events.outbox import DeliveryState, Outbox, Selection, SqliteOutbox, Wanted
 from supertokens_events.testing import sample_event
 
 TYPES = ["user.created", "user.signed_in", "session.created", "session.revoked", "user.sign_in.failed"]
 BODY = sample_event().to_bytes()
-Figures = dict[str, dict[str, float]]
 
 RARE = 10  # of some type, tenant or state, far from the end
 
@@ -123,9 +120,9 @@ def questions(outbox: Outbox, count: int) -> Iterator[tuple[str, Callable[[], ob
     yield "replayable: dead", lambda: outbox.replayable(Selection("crm"))
 
 
-def measure(outbox: Outbox, count: int, rounds: int) -> Figures:
+def measure(outbox: Outbox, count: int, rounds: int) -> dict[str, Spread]:
     """Milliseconds for each question; the first time that it is asked counts too."""
-    figures: Figures = {}
+    figures = {}
     for name, ask in questions(outbox, count):
         taken = []
         for _ in range(rounds):
@@ -137,23 +134,17 @@ def measure(outbox: Outbox, count: int, rounds: int) -> Figures:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
+    parser = options(__doc__, rounds=3)
     parser.add_argument("--stores", nargs="+", choices=STORES, default=list(STORES))
     parser.add_argument("--mostly", nargs="+", choices=["done", "pending", "dead"], default=["done", "pending", "dead"])
     parser.add_argument("--events", type=int, default=1_000_000)
-    parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--json", type=Path)
     given = parser.parse_args()
     figures = {}
-    print(f"ms, median of {given.rounds} (lowest - highest); {machine()}")
     for store, state in product(given.stores, given.mostly):
         with STORES[store](given.events, state) as outbox:
-            measured = figures[f"{store}, mostly {state}"] = measure(outbox, given.events, given.rounds)
-        print(f"{store}, {given.events:,} events, nearly all deliveries {state}")
-        for name, one in measured.items():
-            print(f"  {name:28} {one['median']:7,.0f}  ({one['lowest']:,.0f} - {one['highest']:,.0f})", flush=True)
-    if given.json:
-        given.json.write_text(json.dumps({"machine": machine(), "figures": figures}, indent=1))
+            for question, one in measure(outbox, given.events, given.rounds).items():
+                figures[f"{store}, mostly {state}: {question}"] = {"ms": one}
+    report(f"{given.events:,} events", figures, given)
 
 
 if __name__ == "__main__":

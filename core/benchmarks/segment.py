@@ -10,7 +10,6 @@ bytes to its messages.
 
 from __future__ import annotations
 
-import argparse
 import json
 import os
 import subprocess
@@ -20,9 +19,9 @@ import time
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 
-from delivery import HERE, Figures, machine, run, spread, sqlite
+from _figures import Figures, options, report, spreads
+from delivery import HERE, run, sqlite
 
 from doubles.segment import WRITE_KEY
 from supertokens_events.event import Context, Event, new_event_id
@@ -63,10 +62,10 @@ def fill(url: str, count: int) -> None:
 def rate(url: str, count: int) -> float:
     """Events/s, once every message is known to have been good."""
     with urllib.request.urlopen(url.replace("/v1/batch", "/report")) as answer:  # noqa: S310 - our own double
-        report = json.load(answer)
+        said = json.load(answer)
     per_event = expected() / len(TYPES)
-    moments = [(moment, messages / per_event) for moment, messages in report["came"]]
-    assert not report["dropped"], report["dropped"]
+    moments = [(moment, messages / per_event) for moment, messages in said["came"]]
+    assert not said["dropped"], said["dropped"]
     assert round(sum(events for _, events in moments)) == count, f"{sum(events for _, events in moments)} of {count}"
     came, begin = 0.0, moments[0][0]
     for moment, events in sorted(moments):
@@ -114,25 +113,16 @@ ARMS = {"delivering": delivering, "mapping": mapping}
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
+    parser = options(__doc__, rounds=3)
     parser.add_argument("--count", type=int, default=50_000)
-    parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--arms", nargs="*", default=list(ARMS), choices=ARMS)
-    parser.add_argument("--json", type=Path)
     given = parser.parse_args()
     rounds: list[dict[str, Figures]] = []
     for number in range(given.rounds):
         rounds.append({arm: ARMS[arm](given.count) for arm in given.arms})
         print(f"round {number + 1} of {given.rounds}", file=sys.stderr)
-    figures = {arm: {name: spread([one[arm][name] for one in rounds]) for name in rounds[0][arm]} for arm in given.arms}
-    print(
-        f"{given.count} events, median of {given.rounds} (lowest - highest); {machine()}, load {os.getloadavg()[0]:.1f}"
-    )
-    for arm, named in figures.items():
-        for name, one in named.items():
-            print(f"{arm:12} {name:18} {one['median']:10,.2f}  ({one['lowest']:,.2f} - {one['highest']:,.2f})")
-    if given.json:
-        given.json.write_text(json.dumps({"machine": machine(), "figures": figures}, indent=1))
+    table = {arm: spreads([one[arm] for one in rounds]) for arm in given.arms}
+    report(f"{given.count:,} events, load {os.getloadavg()[0]:.1f}", table, given)
 
 
 if __name__ == "__main__":

@@ -165,7 +165,7 @@ async def test_what_is_not_known_is_left_out():
 @pytest.mark.parametrize("data_model", builtin_types(), ids=lambda data_model: data_model.event_type)
 def test_every_type_is_a_cloudevent(data_model):
     """The SDK parses the CloudEvent of every type in the catalog."""
-    from supertokens_events_webhook import cloudevents
+    from supertokens_events import cloudevents
 
     one = stored(data_model.event_type)
 

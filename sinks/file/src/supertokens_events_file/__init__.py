@@ -1,7 +1,4 @@
-"""The file sink of supertokens-events: every event is one line of JSON at the end of a file.
-
-It is the smallest sink, and the one to copy for a sink of your own.
-"""
+"""The file sink of supertokens-events: every event is one line at the end of a file: JSON, CloudEvents, or OCSF."""
 
 from __future__ import annotations
 
@@ -10,7 +7,8 @@ from typing import Any
 
 from supertokens_events.hookspecs import hookimpl
 from supertokens_events.sink import Sink
-from supertokens_events_file.sink import FileSettings, FileSink
+from supertokens_events_file.settings import FileSettings
+from supertokens_events_file.sink import FileSink
 
 __all__ = ["FileSettings", "FileSink"]
 

@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 from hashlib import sha256
 from typing import Literal, NamedTuple
 
+from supertokens_events import cloudevents
 from supertokens_events.sink import Delivery
-from supertokens_events_webhook import cloudevents
 
 __all__ = ["Document", "Format", "Pack", "Payload", "full", "pack_for", "thin"]
 
