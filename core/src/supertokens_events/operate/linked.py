@@ -124,14 +124,14 @@ def _of_record(row: Told) -> Iterator[_Ids]:
 
 def _of_event(event: StoredEvent) -> Iterator[_Ids]:
     data = _data(event)
-    login, primary = _id(data, "recipe_user_id"), _id(data, "primary_user_id")
+    login, primary = _text(data, "recipe_user_id"), _text(data, "primary_user_id")
     match event.type:
         case "account.linked":
             yield login, primary, False
         case "account.unlinked":
             yield login, login, False
         case "user.id_mapping.created":
-            yield _id(data, "supertokens_user_id"), _id(data, "external_user_id"), True
+            yield _text(data, "supertokens_user_id"), _text(data, "external_user_id"), True
         case _:
             yield login, event.user_id, False
     yield from _of_methods(data, "primary_login_methods", primary)
@@ -139,27 +139,28 @@ def _of_event(event: StoredEvent) -> Iterator[_Ids]:
 
 
 def _of_methods(data: Mapping[str, Any], field: str, owner: str | None) -> Iterator[_Ids]:
-    for method in data.get(field) or ():
-        yield _id(method, "recipe_user_id"), owner, False
+    for method in _list(data, field):
+        yield _text(method, "recipe_user_id"), owner, False
 
 
 def _addresses(event: StoredEvent) -> Iterator[str]:
     """The addresses in it. What looks like none may be a value of anything else."""
-    for value in _values(_data(event)):
-        if ("@" in value or value.startswith("+")) and value not in _examples():
-            yield value
+    data = _data(event)
+    methods = [
+        data.get("linked"),
+        *_list(data, "primary_login_methods"),
+        *_list(data, "login_methods"),
+    ]
+    for part in (data, *methods):
+        for field in _ADDRESSES:
+            address = _text(part, field)
+            if address and ("@" in address or address.startswith("+")) and address not in _examples():
+                yield address
 
 
-def _values(document: Any) -> Iterator[str]:
-    if isinstance(document, list):
-        for item in document:
-            yield from _values(item)
-    if isinstance(document, dict):
-        for key, item in document.items():
-            if key in _ADDRESSES and isinstance(item, str):
-                yield item
-            else:
-                yield from _values(item)
+def _list(data: Mapping[str, Any], field: str) -> list[Any]:
+    value = data.get(field)
+    return value if isinstance(value, list) else []
 
 
 def _data(event: StoredEvent) -> Mapping[str, Any]:
@@ -171,7 +172,7 @@ def _data(event: StoredEvent) -> Mapping[str, Any]:
     return data if isinstance(data, dict) else {}
 
 
-def _id(document: Any, key: str) -> str | None:
+def _text(document: object, key: str) -> str | None:
     value = document.get(key) if isinstance(document, dict) else None
     return value if isinstance(value, str) and value else None
 
