@@ -151,6 +151,43 @@ def test_what_is_not_captured(delivered):
     assert left(delivered) == ["bob"]
 
 
+def test_a_full_outbox(delivered):
+    """An outbox that takes nothing new is erased like any other, and the event that says so is stored."""
+    text = delivered.file.read_text()
+    delivered.file.write_text(text.replace('url = "sqlite:events.db"', 'url = "sqlite:events.db"\nmax_size = "1MB"'))
+    for size in (400_000, 100_000, 4_000):
+        while delivered.run("send", "app.large", "--data", json.dumps({"text": "x" * size})).exit_code == 0:
+            pass
+
+    (said,) = delivered.lines("erase", "ada", "--yes")
+
+    assert (said["events"], bool(said["event_id"])) == (2, True)
+
+
+def test_hooks(delivered):
+    """Plugins have their say about the event that says so, and are told of it, as of any other."""
+    delivered.install(
+        "curious",
+        """
+        from pathlib import Path
+        from supertokens_events import hookimpl
+
+        @hookimpl
+        def enrich_event(event):
+            return {"ticket": 4711}
+
+        @hookimpl
+        def event_emitted(event):
+            Path("told").write_text(f"{event.type} {event.sequence} {event.data['events']}")
+        """,
+    )
+
+    delivered.run("erase", "ada", "--yes")
+
+    assert (delivered.folder / "told").read_text() == "user.data_erased 4 2"
+    assert delivered.lines("events", "--type", "user.data_erased")[0]["context"] == {"ticket": 4711}
+
+
 def test_without_a_terminal(delivered):
     """Without somebody to ask, it has to be said; nothing is erased."""
     result = delivered.run("erase", "ada")
@@ -171,6 +208,7 @@ def test_asks(delivered, terminal, answer):
     assert "'ada\\x1b[2J'" in asked[0]
     result = delivered.run("erase", "ada")
 
+    assert "'ada' and 1 other id: erase the data of 2 events " in asked[1]
     assert result.exit_code == (0 if answer else 1)
     assert ("ada-1" in left(delivered)) is not answer
 

@@ -82,7 +82,8 @@ def _erase(events: Events, person: Person, *, as_json: bool) -> None:
 def _confirmed(project: Project, person: Person, found: Erased) -> bool:
     if not sys.stdin.isatty():
         raise Mistake("this cannot be undone, and there is no terminal to ask: confirm it with --yes")
-    return click.confirm(f"{project.settings.file}: erase {_in_words(found)} of {person.user_id!r}?", err=True)
+    also = f" and {counted(len(person.links), 'other id')}" if person.links else ""
+    return click.confirm(f"{project.settings.file}: {person.user_id!r}{also}: erase {_in_words(found)}?", err=True)
 
 
 def _tell_nothing(events: Events, person: Person, *, dry_run: bool, as_json: bool) -> None:

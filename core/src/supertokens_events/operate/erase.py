@@ -54,10 +54,13 @@ class _Saying:
         """After the commit: the hooks are told, as of any event."""
         stored = outbox.event(self.entry.event.id) if self.entry is not None else None
         if self.entry is None or stored is None:
-            self._direct.emit([])
             return None
-        self._direct.emit([self.entry])  # which is stored, and stays as it is
+        self._direct.tell([self.entry], [stored.sequence], 0.0)
         return self.entry.event.model_copy(update={"sequence": stored.sequence})
+
+    def save_ledger(self) -> None:
+        """What hooks did is counted, also when there is no event."""
+        self._direct.store([])
 
 
 def erase(events: Events, person: Person) -> Erasure:
@@ -66,7 +69,9 @@ def erase(events: Events, person: Person) -> Erasure:
     """
     saying = _Saying(events, person)
     erased = events.outbox.erase(person.names, saying)
-    return Erasure(erased, saying.told(events.outbox))
+    event = saying.told(events.outbox)
+    saying.save_ledger()
+    return Erasure(erased, event)
 
 
 def scrub(outbox: Outbox, *, rewrite: bool) -> list[str]:
