@@ -449,14 +449,16 @@ class Lane:
                 await self._came_to(claims, outcomes, began, anyio.current_time() - began)
             else:
                 await self._give_back(claims)
-                await self._open_breaker(claims, outcomes)
-                await self._give_up_overdue(kept(_first_failure(outcomes).reason))
+                failure = _first_failure(outcomes)
+                if len(await self._line.not_erased(claims)) < len(claims):
+                    failure = Retry(GONE)  # it may repeat what is erased by now
+                await self._open_breaker(claims, outcomes, failure)
+                await self._give_up_overdue(kept(failure.reason))
 
-    async def _open_breaker(self, claims: Sequence[Claim], outcomes: Sequence[Outcome]) -> None:
+    async def _open_breaker(self, claims: Sequence[Claim], outcomes: Sequence[Outcome], failure: Retry) -> None:
         if self._breaker.closing:  # a call that was in flight has just succeeded
             return
         probe_in = self._breaker.probe_failed(outcomes)
-        failure = _first_failure(outcomes)
         reason = kept(failure.reason)
         await self._line.store(
             self._line.outbox.open_breaker,
@@ -468,9 +470,7 @@ class Lane:
             about=[claim.delivery.event_id for claim in claims],
         )
         if self._breaker.is_news_that_it_is_open():
-            erased = len(await self._line.not_erased(claims)) < len(claims)
-            told = (GONE, {}) if erased else (reason, failure.detail)
-            self._tell_opened("A sink's place is away; its deliveries wait.", *told)
+            self._tell_opened("A sink's place is away; its deliveries wait.", reason, failure.detail)
 
     async def _give_up_overdue(self, reason: str) -> None:
         """What has waited for as long as a place is given waits no more, even if nothing but probes went out."""

@@ -55,13 +55,18 @@ class Line:
         return await self._aside(partial(function, *arguments, **named))
 
     async def not_erased(self, claims: Sequence[Claim]) -> list[Claim]:
-        """Those whose events were not erased meanwhile: of the others nothing is to be told any more."""
+        """Those whose events were not erased meanwhile: of the others nothing is to be told any more. When that cannot be known,
+        none.
+        """
 
         def look() -> list[Claim]:
             stored = [(claim, self.outbox.event(claim.delivery.event_id)) for claim in claims]
             return [claim for claim, event in stored if event is None or event.body is not None]
 
-        return await self.store(look)
+        try:
+            return await self.store(look)
+        except OutboxError:
+            return []
 
     async def save_ledger(self) -> None:
         """Store the counts; what the outbox does not take now waits."""

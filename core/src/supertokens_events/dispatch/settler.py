@@ -101,5 +101,6 @@ class Settler:
                 break
         if held == len(batch):
             return batch
-        told = await self._line.not_erased([settlement.claim for settlement in settlements])
-        return [settled for settled in batch if settled[0].claim in told]
+        claims = await self._line.not_erased([settlement.claim for settlement in settlements])
+        told = {claim.id for claim in claims}
+        return [settled for settled in batch if settled[0].claim.id in told]

@@ -580,8 +580,7 @@ class Outbox(ABC):
     @abstractmethod
     def scrub(self, rewrite_up_to: float = 0.0) -> list[str]:
         """Overwrite what was erased wherever this store still has it. A store of up to ``rewrite_up_to`` bytes is written anew,
-        while new events wait. Returns what may be left, a sentence for each
-        place. Call it after an erasure, and now and then.
+        while new events wait. Returns what may be left, a sentence for each place. Call it after an erasure, and now and then.
         """
 
     # Looking -------------------------------------------------------------------------------------------------------
