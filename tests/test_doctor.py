@@ -255,6 +255,16 @@ def test_what_is_tried_is_told_to_nobody(core, events):
     assert events.ledger.peek() == {}
 
 
+def test_a_call_ends_at_the_original(core, events):
+    """What an override does after the original has answered is not run."""
+    SENT.clear()
+    with started(core.url, recipes(Mailbox(), **overriding(calling)), events):
+        (chain,) = chains()
+        assert asyncio.run(chain.try_out(full=True)).way == "reached"
+
+    assert SENT == []
+
+
 def test_every_function_can_be_tried(core, events):
     """For each function of each recipe that capture watches there are arguments, of as many as its signature asks for."""
     for function in sdk_functions():
