@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
 
+from apps import sdk
 from supertokens_events.cli import cli
 from transcripts import Mismatch, Transcript, pages
 
@@ -38,7 +40,11 @@ def play(httpserver, tmp_path, monkeypatch):
         file = tmp_path / "supertokens-events.toml"
         return Transcript(page, run=run, answer=answers.append, url=httpserver.url_for("/"), file=file).play()
 
-    return play
+    monkeypatch.setattr(sys, "path", sys.path[:])
+    yield play
+    if (app := sys.modules.pop("myapp", None)) is not None:  # that a command imported
+        app.events.stop()
+        sdk.reset()
 
 
 @pytest.mark.parametrize("page", [pytest.param(page, id=str(page.relative_to(DOCS))) for page in pages(DOCS)])

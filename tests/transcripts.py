@@ -4,6 +4,7 @@ A page that says ``<!-- transcript -->`` is played from its beginning to its end
 
 - a ``toml`` block that begins with ``# supertokens-events.toml`` becomes the configuration. ``https://…example.com`` in it is a
   receiver of the test's, on loopback;
+- a ``python`` block that begins with ``# myapp.py`` becomes the file of that name;
 - in a ``console`` block each line ``$ supertokens-events …`` is run, and what follows it has to be what it prints. ``…`` stands
   for anything; spaces, spans of time, sizes and process numbers may differ. An id of an event that the page shows is the name
   of the one that was printed in its place, from there on;
@@ -20,7 +21,8 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 MARK = "<!-- transcript -->"
-_PART = re.compile(r"^<!-- (run|receiver): (.*?) -->$|^```(toml|console)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+_PART = re.compile(r"^<!-- (run|receiver): (.*?) -->$|^```(toml|python|console)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+_FILE = re.compile(r"# (\w+\.py)\n")
 _RECEIVER = re.compile(r'"https://([\w.]*example\.com)[^"]*"')
 _ID = re.compile(r"evt_[0-9A-HJKMNP-TV-Z]{26}")
 _VARYING = [
@@ -65,6 +67,8 @@ class Transcript:
                 self._type(what)
             elif language == "toml":
                 self._configure(block)
+            elif language == "python":
+                self._write(block)
             else:
                 for command, said in _commands(block):
                     self._compare(command, said, self._type(command))
@@ -76,6 +80,10 @@ class Transcript:
             self._hosts = _RECEIVER.findall(block)
             here = f'"{self._url}"\nallow_http = true\nallow_networks = ["127.0.0.0/8"]'
             self._file.write_text(_RECEIVER.sub(here, block), encoding="utf-8")
+
+    def _write(self, block: str) -> None:
+        if (name := _FILE.match(block)) is not None:
+            self._file.with_name(name[1]).write_text(block, encoding="utf-8")
 
     def _type(self, command: str) -> str:
         printed = self._run(shlex.split(_ID.sub(lambda match: self._ids.get(match[0], match[0]), command)))

@@ -8,7 +8,6 @@ import tomllib
 
 import pytest
 
-from supertokens_events.cli import findings
 from supertokens_events.config import (
     AppSettings,
     CaptureSettings,
@@ -18,6 +17,7 @@ from supertokens_events.config import (
     ReconcileSettings,
     ServerSettings,
 )
+from supertokens_events.operate import findings
 
 SECRET = "m4rker-of-a-s3cret"
 

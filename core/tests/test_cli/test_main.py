@@ -14,6 +14,7 @@ from supertokens_events.cli import cli
 COMMANDS = [
     "init",
     "check",
+    "doctor",
     "plugins",
     "catalog",
     "send",

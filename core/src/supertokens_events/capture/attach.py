@@ -20,7 +20,7 @@ from supertokens_events.log import describe_exception, get_logger
 if TYPE_CHECKING:
     from supertokens_python.plugins import SuperTokensPlugin
 
-__all__ = ["RECIPES", "instrument", "make_plugin"]
+__all__ = ["PLUGIN_ID", "RECIPES", "instrument", "make_plugin", "modules"]
 
 log = get_logger(__name__)
 
@@ -74,7 +74,7 @@ def instrument(emitter: Emitter) -> None:
     if is_rebound(instance):
         return
     _rebind_objects(instance, emitter)
-    for module in _modules(instance):
+    for module in modules(instance):
         _guarded(emitter, module.get_recipe_id(), _rebind_module, module, emitter)
 
 
@@ -92,7 +92,7 @@ def _rebind_instance(instance: Any, emitter: Emitter) -> None:
     rebind(instance, supertokens.recipe, "method", emitter)
 
 
-def _modules(instance: Any) -> list[Any]:
+def modules(instance: Any) -> list[Any]:
     """What ``init()`` was given, and account linking, which SDK ≤ 0.30 makes on first use."""
     modules = list(instance.recipe_modules)
     if not any(module.get_recipe_id() == AccountLinkingRecipe.recipe_id for module in modules):

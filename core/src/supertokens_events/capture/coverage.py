@@ -25,7 +25,17 @@ from supertokens_events.capture.recipe import Capture, Recipe
 from supertokens_events.capture.scope import Kind
 from supertokens_events.catalog import EventData
 
-__all__ = ["Function", "Treatment", "coverage", "event_types", "sdk_functions"]
+__all__ = [
+    "INTERFACES",
+    "Function",
+    "Treatment",
+    "coverage",
+    "event_types",
+    "interface_of",
+    "missing",
+    "public",
+    "sdk_functions",
+]
 
 INTERFACES: Sequence[tuple[Kind, str]] = (("function", "RecipeInterface"), ("api", "APIInterface"))
 FRAME = "what happens inside it says so"
@@ -82,8 +92,31 @@ def sdk_functions() -> Iterator[Function]:
                 interface = getattr(module, class_name, None)
                 if interface is not None and interface.__module__ == module.__name__:
                     recipe = package.name.rpartition(".")[2]
-                    yield from (Function(recipe, kind, name) for name in _public(interface))
-    yield from (Function(supertokens.recipe.id, "method", name) for name in _public(supertokens_python.Supertokens))
+                    yield from (Function(recipe, kind, name) for name in public(interface))
+    yield from (Function(supertokens.recipe.id, "method", name) for name in public(supertokens_python.Supertokens))
+
+
+def missing() -> dict[Function, list[str]]:
+    """The functions that capture takes events from and that the installed SDK does not have, each with its event types."""
+    functions = set(sdk_functions())
+    found: dict[Function, list[Capture]] = defaultdict(list)
+    for recipe in attach.RECIPES.values():
+        for capture in recipe.captures:
+            function = _watched(recipe, capture, functions)
+            if capture.kind != "method" and function not in functions:
+                found[function].append(capture)
+    return {function: event_types(captures) for function, captures in sorted(found.items())}
+
+
+def interface_of(recipe_id: str, kind: Kind) -> type | None:
+    """The SDK's interface for a recipe's functions or API functions; ``None``: it has none."""
+    class_name = dict(INTERFACES)[kind]
+    for module in _interface_modules(f"{supertokens_python.recipe.__name__}.{recipe_id}"):
+        interface = getattr(module, class_name, None)
+        if interface is not None and interface.__module__ == module.__name__:
+            found: type = interface
+            return found
+    return None
 
 
 def event_types(captures: Iterable[Capture]) -> list[str]:
@@ -121,7 +154,8 @@ def _interface_modules(package: str) -> Iterator[ModuleType]:
         yield import_module(part.name)
 
 
-def _public(interface: type) -> Iterator[str]:
+def public(interface: type) -> Iterator[str]:
+    """The names of the functions that an interface asks for."""
     for name, value in vars(interface).items():
         if not name.startswith("_") and (inspect.isfunction(value) or isinstance(value, staticmethod | classmethod)):
             yield name

@@ -32,7 +32,7 @@ from supertokens_events.event import Event
 from supertokens_events.ledger import Reason
 from supertokens_events.log import describe_exception, get_logger
 
-__all__ = ["rebind", "rebind_requests"]
+__all__ = ["is_rebound", "leave_alone", "rebind", "rebind_requests", "rebound"]
 
 log = get_logger(__name__)
 
@@ -55,11 +55,11 @@ def rebind(implementation: Any, recipe: Recipe, kind: Kind, emitter: Emitter) ->
             "Capture as the first plugin would see it.",
             recipe=recipe.id,
         )
-    done: set[str] = vars(implementation).setdefault(_MARK, set())
+    done: dict[str, AsyncFunction | None] = vars(implementation).setdefault(_MARK, {})
     for name, captures in recipe.watched(kind, implementation).items():
         if name in done:
             continue
-        done.add(name)
+        done[name] = None
         function = getattr(implementation, name, None)
         if function is None and not captures:
             continue  # only a place where others happen, and in this SDK nothing happens there
@@ -70,7 +70,8 @@ def rebind(implementation: Any, recipe: Recipe, kind: Kind, emitter: Emitter) ->
         try:
             signature = _signature(implementation, name, function)
             watch = _Watch(signature, recipe, kind=kind, name=name, captures=captures, emitter=emitter)
-            setattr(implementation, name, _wrap(function, watch))
+            done[name] = _wrap(function, watch)
+            setattr(implementation, name, done[name])
         except Exception as error:
             emitter.ledger.count(Reason.CAPTURE_FAILED, subject=f"{recipe.id}.{name}")
             log.error(
@@ -79,6 +80,17 @@ def rebind(implementation: Any, recipe: Recipe, kind: Kind, emitter: Emitter) ->
                 error=describe_exception(error),
             )
     return implementation
+
+
+def rebound(implementation: Any) -> Mapping[str, AsyncFunction]:
+    """What stands in the place of its functions, by their names: ``__wrapped__`` of each is what was there before."""
+    done: Mapping[str, AsyncFunction | None] = getattr(implementation, "__dict__", {}).get(_MARK, {})
+    return {name: wrapper for name, wrapper in done.items() if wrapper is not None}
+
+
+def leave_alone(implementation: Any, names: Iterable[str]) -> None:
+    """Have :func:`rebind` take these functions for wrapped: nothing that happens in them is told."""
+    vars(implementation).setdefault(_MARK, {}).update(dict.fromkeys(names))
 
 
 def _is_the_sdks(implementation: Any) -> bool:

@@ -12,6 +12,7 @@ import click
 
 from supertokens_events.cli.catalog import catalog
 from supertokens_events.cli.configuration import check, init, plugins
+from supertokens_events.cli.doctoring import doctor
 from supertokens_events.cli.enabling import enable
 from supertokens_events.cli.erasing import erase
 from supertokens_events.cli.explaining import why
@@ -47,7 +48,7 @@ def cli(context: click.Context, *, config: str | None) -> None:
 
 # In the order in which one needs them, which is also the order of --help.
 for command in (
-    *(init, check, plugins, catalog, send, dispatch, status, events, deliveries, why, dead, replay),
+    *(init, check, doctor, plugins, catalog, send, dispatch, status, events, deliveries, why, dead, replay),
     *(enable, backfill, reconcile, serve, prune, erase, new_sink),
 ):
     cli.add_command(command)

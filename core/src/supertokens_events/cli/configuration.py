@@ -99,8 +99,8 @@ def _plugin_row(plugin: Plugin) -> tuple[str, str, str]:
 @pass_project
 def check(project: Project, context: click.Context, *, connect: bool, as_json: bool) -> None:
     """The configuration, sink by sink, and what is wrong with it."""
-    from supertokens_events.cli.findings import ask_sinks, disabled, warnings
     from supertokens_events.cli.shown import outbox_facts, sink_facts
+    from supertokens_events.operate.findings import ask_sinks, disabled, warnings
 
     settings, catalog = project.settings_with_stored, project.plugins.catalog
     with project.outbox() as outbox:
@@ -127,7 +127,7 @@ def check(project: Project, context: click.Context, *, connect: bool, as_json: b
 
 
 def _problems(settings: Settings, answers: Mapping[str, Sequence[str]]) -> Iterator[str]:
-    from supertokens_events.cli.findings import unavailable
+    from supertokens_events.operate.findings import unavailable
 
     for config in settings.sinks.values():
         if config.sink_type is None:

@@ -6,7 +6,7 @@ import os
 import re
 from pathlib import Path
 
-__all__ = ["file_system_of", "is_network", "network_file_system"]
+__all__ = ["file_system_here", "file_system_of", "is_network", "network_file_system"]
 
 _MOUNTS = Path("/proc/self/mountinfo")
 # Not 9p: it is also the root of sandboxes that run on one machine. What is not known is allowed.
@@ -88,14 +88,19 @@ def is_network(file_system: str) -> bool:
     return kind in _NETWORK or (kind == "fuse" and name in _NETWORK_FUSE)
 
 
-def network_file_system(path: Path) -> str | None:
-    """The type of the network file system that ``path`` is on, where the system tells; else ``None``."""
+def file_system_here(path: Path) -> str | None:
+    """The type of the file system that ``path`` is on, where the system tells."""
     try:
-        kind = file_system_of(
+        return file_system_of(
             Path(os.path.realpath(path)), _MOUNTS.read_text(encoding="utf-8", errors="surrogateescape")
         )
     except OSError:
         return None
+
+
+def network_file_system(path: Path) -> str | None:
+    """The same if it is a network file system; else ``None``."""
+    kind = file_system_here(path)
     return kind if kind and is_network(kind) else None
 
 

@@ -1,9 +1,10 @@
-"""What ``check`` finds in a configuration that can be read: warnings, and what stands in the way of delivering."""
+"""What there is to find in a configuration that can be read: warnings, and what stands in the way of delivering."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 import anyio
 
@@ -11,11 +12,10 @@ from supertokens_events.catalog import Catalog
 from supertokens_events.config import DEFAULT_EVENTS, Settings, SinkConfig
 from supertokens_events.log import describe_exception
 from supertokens_events.outbox import SinkStatus
-from supertokens_events.sink import Sink
 from supertokens_events.subscription import Patterns
 from supertokens_events.suggest import few, nearest, nearest_few
 
-__all__ = ["ask_sinks", "disabled", "unavailable", "warnings"]
+__all__ = ["ask_sink", "ask_sinks", "disabled", "unavailable", "warnings"]
 
 _NAMED = 5  # types that a warning names, however many it is about
 _PATIENCE = 30.0  # seconds for one sink's check
@@ -96,26 +96,36 @@ def unavailable(config: SinkConfig) -> str:
 
 def ask_sinks(settings: Settings) -> Mapping[str, Sequence[str]]:
     """What each sink that is turned on says about its place, all asked at once. Sends no event."""
-    sinks = [sink for config in settings.sinks.values() if config.enabled and (sink := config.build()) is not None]
-    found: dict[str, Sequence[str]] = {}
-
-    async def ask(sink: Sink[Any]) -> None:
-        found[sink.name] = await _problems(sink)
-
-    async def ask_all() -> None:
-        async with anyio.create_task_group() as asking:
-            for sink in sinks:
-                asking.start_soon(ask, sink)
-
-    anyio.run(ask_all, backend="asyncio")
-    return found
+    turned_on = [
+        config for config in settings.sinks.values() if config.enabled and config.sink_type and config.settings
+    ]
+    asked = {config.name: ask_sink(config, _PATIENCE) for config in turned_on}
+    return {name: answer() for name, answer in asked.items()}
 
 
-async def _problems(sink: Sink[Any]) -> Sequence[str]:
+def ask_sink(config: SinkConfig, patience: float) -> Callable[[], Sequence[str]]:
+    """Begin to ask a sink about its place; the answer is there when the result is called, ``patience`` seconds from now at the
+    latest. It is asked on a thread of its own, which is left behind: a sink may block.
+    """
+    answer: list[str] = []
+    answered = threading.Event()
+    deadline = time.monotonic() + patience
+
+    def ask() -> None:
+        answer.extend(anyio.run(_problems, config, backend="asyncio"))
+        answered.set()
+
+    threading.Thread(target=ask, name=f"supertokens-events-ask-{config.name}", daemon=True).start()
+
+    def result() -> Sequence[str]:
+        return answer if answered.wait(max(0.0, deadline - time.monotonic())) else [f"no answer within {patience:g} s"]
+
+    return result
+
+
+async def _problems(config: SinkConfig) -> Sequence[str]:
     try:
-        with anyio.fail_after(_PATIENCE):
-            return list(await sink.check())
-    except TimeoutError:
-        return [f"no answer within {_PATIENCE:g} s"]
+        sink = config.build()
+        return [] if sink is None else list(await sink.check())
     except Exception as error:  # a sink's bug is a finding here
         return [f"its check raised {describe_exception(error)}; that is a bug in the sink"]
