@@ -21,7 +21,9 @@ def test_metrics(place):
     """The dispatcher serves its own figures, and how the outbox stands."""
     place.run("send", "user.created")
     process = place.start("dispatch", "--metrics", "127.0.0.1:0")
-    served = next(entry for line in process.stderr if (entry := json.loads(line))["event"].startswith("Serving"))
+    said = map(json.loads, process.stderr)
+    served = next(entry for entry in said if entry["event"].startswith("Serving"))
+    next(entry for entry in said if entry["event"] == "Dispatching.")  # from here on SIGTERM is heard
 
     with urllib.request.urlopen(f"http://127.0.0.1:{served['port']}/metrics", timeout=20) as answer:
         page = answer.read().decode()
