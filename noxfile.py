@@ -27,7 +27,7 @@ os.environ.setdefault("UV_SYSTEM_CERTS", "1")  # uv trusts whom pip trusts, behi
 nox.options.default_venv_backend = "uv|virtualenv"
 nox.options.download_python = "never"
 nox.options.error_on_external_run = True
-nox.options.sessions = ["lint", "typing", "tests", "wheels"]
+nox.options.sessions = ["lint", "typing", "docs", "tests", "wheels"]
 
 
 def install(session: nox.Session, group: str, *packages: str) -> None:

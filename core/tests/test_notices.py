@@ -99,7 +99,7 @@ def test_a_delivery_that_is_given_up(events, plugin):
         "about_event_id": event.id,
         "about_event_type": "app.started",
         "attempts": 1,
-        "why": "given up after 1 attempts: 500",
+        "why": "given up after one attempt: 500",
     }
     assert (notice.tenant_id, notice.actor.type) == ("acme", "system")
 

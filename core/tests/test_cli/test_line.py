@@ -306,6 +306,17 @@ def test_a_signal_ends_an_idle_dispatcher(place, signum):
     assert stopping["signal"] == signum.name
 
 
+def test_sighup_ends_nothing(place):
+    """A dispatcher that is told SIGHUP, as logrotate does, looks at its configuration and goes on."""
+    process = place.start("dispatch")
+    until(process, "Dispatching.")
+    process.send_signal(signal.SIGHUP)
+    assert until(process, "Looking at the configuration.")["signal"] == "SIGHUP"
+    process.send_signal(signal.SIGTERM)
+
+    assert process.wait(timeout=5) == 0
+
+
 @pytest.mark.parametrize("arguments", [[], ["--until-empty"]])
 def test_sigterm_lets_a_delivery_finish(place, arguments):
     """What is in flight when SIGTERM comes is finished and written down; nothing more is begun."""

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Sequence
+import signal
+import sys
+from collections.abc import AsyncIterator, Sequence
 from concurrent.futures import Future
 from concurrent.futures import TimeoutError as FutureTimeoutError
 
@@ -29,7 +31,8 @@ def deliver(events: Events, *, until_empty: bool) -> list[str]:
     """Run a dispatcher; returns the sinks that are turned on and could not be opened.
 
     SIGINT or SIGTERM ends it. When it has not ended 15 s later, because a sink blocks its thread or the event loop, the
-    process ends.
+    process ends. SIGHUP, as from logrotate, has it look at its configuration now; where a terminal is its input, it ends it with
+    that.
     """
     run = _Run(events, until_empty=until_empty)
     with run.ending:
@@ -51,10 +54,12 @@ class _Run:
         """Returns the sinks that could be opened."""
         dispatcher, asked = self._events.dispatcher(), anyio.Event()
         self._running.set_result((dispatcher, asyncio.get_running_loop(), asked))
-        log.info("Dispatching.", sinks=[lane.sink.name for lane in dispatcher.lanes])
-        with anyio.CancelScope() as all_of_it:
+        with _hang_ups() as hang_ups, anyio.CancelScope() as all_of_it:
+            log.info("Dispatching.", sinks=[lane.sink.name for lane in dispatcher.lanes])
             async with anyio.create_task_group() as tasks:
                 tasks.start_soon(self._finish_when_asked, asked, dispatcher, all_of_it)
+                if hang_ups is not None:
+                    tasks.start_soon(self._look_at_each, hang_ups)
                 await (dispatcher.run_until_empty() if self._until_empty else dispatcher.run())
                 tasks.cancel_scope.cancel()
         return {lane.sink.name for lane in dispatcher.lanes if lane.opened}
@@ -66,6 +71,11 @@ class _Run:
         await asked.wait()
         dispatcher.stop(_GRACE)
         all_of_it.deadline = anyio.current_time() + _GRACE
+
+    async def _look_at_each(self, hang_ups: AsyncIterator[signal.Signals]) -> None:
+        async for one in hang_ups:
+            log.info("Looking at the configuration.", signal=one.name)
+            await anyio.to_thread.run_sync(lambda: self._events.follow(now=True), abandon_on_cancel=True)
 
     def store_counts(self) -> None:
         """What was counted since the last settlement. Raises ``OutboxError``."""
@@ -91,6 +101,13 @@ class _Run:
         )
         with contextlib.suppress(OutboxError):
             self.store_counts()
+
+
+def _hang_ups() -> contextlib.AbstractContextManager[AsyncIterator[signal.Signals] | None]:
+    """Every SIGHUP; ``None`` where a terminal is the input, which says so when it is closed."""
+    if sys.stdin is not None and sys.stdin.isatty():
+        return contextlib.nullcontext()
+    return anyio.open_signal_receiver(signal.SIGHUP)
 
 
 def summary(settings: Settings, before: Sequence[SinkStatus], after: Sequence[SinkStatus]) -> dict[str, int]:

@@ -174,7 +174,7 @@ def dispatch(
     """Deliver what is due, and wait for more.
 
     SIGINT and SIGTERM end it: what is in flight gets 10 s to finish, the rest goes back to the outbox. If a sink blocks it,
-    the process ends 5 s later, with exit code 1. A second signal ends it at once.
+    the process ends 5 s later, with exit code 1. A second signal ends it at once. SIGHUP has it look at its configuration.
     """
     from supertokens_events.cli.dispatching import deliver, summary
     from supertokens_events.cli.logs import logging_to_stderr

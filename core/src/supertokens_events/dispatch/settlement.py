@@ -46,7 +46,7 @@ def settle(
         case Retry(reason=reason, after=after):
             next_wait = policy.wait_after(used, after, age=age, uniform=uniform)
             if next_wait is None:
-                given_up = _given_up(f"{used} attempts", reason)
+                given_up = _given_up("one attempt" if used == 1 else f"{used} attempts", reason)
                 return settled(state=DeliveryState.DEAD, outcome="retry", used=used, reason=given_up)
             return settled(state=DeliveryState.PENDING, outcome="retry", used=used, wait=next_wait, reason=kept(reason))
 

@@ -18,6 +18,7 @@ from supertokens_events.http.answer import Answer, outcome_of, parse_retry_after
 from supertokens_events.http.guard import AddressRefusedError, Guard
 from supertokens_events.http.proxy import Proxy
 from supertokens_events.http.request import post
+from supertokens_events.http.settings import Networks, ProxyUrl
 from supertokens_events.http.tls import client_context
 from supertokens_events.http.transport import MAX_BODY, open_transport, probe, send
 
@@ -26,7 +27,9 @@ __all__ = [
     "AddressRefusedError",
     "Answer",
     "Guard",
+    "Networks",
     "Proxy",
+    "ProxyUrl",
     "client_context",
     "open_transport",
     "outcome_of",

@@ -49,7 +49,7 @@ class HttpPlace(ServerPlace):
     """Keeps every request in :attr:`requests` and answers as told: 200 at first.
 
     For a place of your own set :attr:`taken` and :attr:`refused`, and override :meth:`busy`, :meth:`answer_to` (which knows
-    the place's rules, its limits say) or :meth:`text_of`.
+    the place's rules, its limits say), :meth:`takes` or :meth:`text_of`.
     """
 
     taken: HttpAnswer = HttpAnswer(200, b"ok")
@@ -70,8 +70,12 @@ class HttpPlace(ServerPlace):
         return f"http://{self.host}:{self.port}"
 
     def answer_to(self, request: HttpRequest) -> HttpAnswer:  # noqa: ARG002 - for those who override it
-        """What it answers while it takes everything. What is answered with 2xx was taken."""
+        """What it answers while it takes everything."""
         return self.taken
+
+    def takes(self, answer: HttpAnswer) -> bool:
+        """Whether it has taken what it answers so: with 2xx. Some say in the body that they have not."""
+        return answer.status // 100 == 2
 
     def busy(self, after: float) -> HttpAnswer:
         """How it asks for patience."""
@@ -118,7 +122,7 @@ class HttpPlace(ServerPlace):
                 await writer.drain()
                 return
             answer = self._answer_to(request)
-            if self.answering and answer.status // 100 == 2:
+            if self.answering and self.takes(answer):
                 self._taken.append(self.text_of(request))
             await self.reply(reader, writer, answer.to_bytes())
 

@@ -1,7 +1,4 @@
-"""The file sink of supertokens-events: every event is one line at the end of a file: JSON, CloudEvents, or OCSF.
-
-It is the smallest sink, and the one to copy for a sink of your own.
-"""
+"""The file sink of supertokens-events: every event is one line at the end of a file: JSON, CloudEvents, or OCSF."""
 
 from __future__ import annotations
 

@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 
 __all__ = ["SegmentSettings", "SegmentSink"]
 
+supertokens_events_api = 1  # the version of the plugin contract that it is made for
+
 
 @hookimpl
 def register_sink_types() -> Iterable[type[Sink[Any]]]:

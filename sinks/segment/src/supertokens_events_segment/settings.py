@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from ipaddress import IPv4Network, IPv6Network, ip_network
 from typing import Annotated, Any, Literal, get_args
 
 import httpx
-from pydantic import BeforeValidator, Field, SecretStr, ValidationInfo, field_validator
+from pydantic import Field, SecretStr, ValidationInfo, field_validator
 
-from supertokens_events.http import Proxy
+from supertokens_events.http import Networks, ProxyUrl
 from supertokens_events.retry import Duration
 from supertokens_events.sink import SinkSettings
 from supertokens_events.suggest import nearest
@@ -48,8 +47,8 @@ class SegmentSettings(SinkSettings):
     anonymous_id: Annotated[str, Field(min_length=1, max_length=200, pattern=r"\S")] = "supertokens-events"
     mapping: MappedTypes = Field(default_factory=dict)  # after `traits`, which its check reads
     timeout: Annotated[Duration, Field(gt=0, le=40)] = 20.0
-    allow_networks: tuple[Annotated[IPv4Network | IPv6Network, BeforeValidator(ip_network)], ...] = ()
-    proxy: SecretStr | None = None
+    allow_networks: Networks = ()
+    proxy: ProxyUrl | None = None
 
     @property
     def url(self) -> httpx.URL:
@@ -95,13 +94,6 @@ class SegmentSettings(SinkSettings):
     @classmethod
     def _mapping(cls, value: MappedTypes, info: ValidationInfo) -> MappedTypes:
         check(value, info.data.get("traits", _TRAITS))
-        return value
-
-    @field_validator("proxy")
-    @classmethod
-    def _proxy(cls, value: SecretStr | None) -> SecretStr | None:
-        if value is not None:
-            Proxy.parse(value.get_secret_value())
         return value
 
     def __repr_args__(self) -> Iterable[tuple[str | None, Any]]:

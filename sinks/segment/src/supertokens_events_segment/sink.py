@@ -7,6 +7,8 @@ import time
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 
+import httpx
+
 from supertokens_events.http import Answer, Guard, Proxy, open_transport, post, probe, send
 from supertokens_events.sink import BatchPolicy, Delivery, Outcome, Retry, Sink
 from supertokens_events_segment.answers import Refused, meaning
@@ -49,12 +51,15 @@ class SegmentSink(Sink[SegmentSettings]):
             (b"user-agent", f"{LIBRARY}/{library_version()}".encode("ascii")),
             (b"authorization", b"Basic " + token.encode("ascii")),
         ]
+        self._transport: httpx.AsyncBaseTransport | None = None
 
     async def open(self) -> None:
         self._transport = open_transport(self._guard, connections=self.concurrency, proxy=self._proxy)
 
     async def close(self) -> None:
-        await self._transport.aclose()
+        transport, self._transport = self._transport, None
+        if transport is not None:
+            await transport.aclose()
 
     async def check(self) -> Sequence[str]:
         return await probe(self._url, self._guard, within=self.settings.timeout, proxy=self._proxy)
@@ -71,6 +76,7 @@ class SegmentSink(Sink[SegmentSettings]):
         return [sending.outcomes[number] if isinstance(one, list) else one for number, one in enumerate(found)]
 
     async def _post(self, batch: Sequence[Parcel], within: float) -> Outcome | Refused:
+        assert self._transport is not None, "deliver() comes after open()"
         now = self._now()
         request = post(self._url, self._headers, body_of(batch, _iso(now)))
         match await send(self._transport, request, within=min(within, self.settings.timeout)):

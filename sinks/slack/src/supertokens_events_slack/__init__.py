@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 
 __all__ = ["SlackSettings", "SlackSink"]
 
+supertokens_events_api = 1  # the version of the plugin contract that it is made for
+
 
 # Inside, each imports what it needs: `--help` needs none of it.
 

@@ -43,6 +43,7 @@ class Place(ABC):
         self._proxy = proxy
         self._timeout = timeout
         self._now = now
+        self._transport: httpx.AsyncBaseTransport | None = None
 
     def open(self) -> None:
         """Before the first message."""
@@ -50,7 +51,9 @@ class Place(ABC):
 
     async def close(self) -> None:
         """After the last."""
-        await self._transport.aclose()
+        transport, self._transport = self._transport, None
+        if transport is not None:
+            await transport.aclose()
 
     async def check(self) -> Sequence[str]:
         """Why no connection can be made, as sentences."""
@@ -61,8 +64,13 @@ class Place(ABC):
         """Post it, once."""
 
     async def _send(
-        self, transport: httpx.AsyncBaseTransport, url: httpx.URL, document: Mapping[str, Any], token: str | None = None
+        self,
+        transport: httpx.AsyncBaseTransport | None,
+        url: httpx.URL,
+        document: Mapping[str, Any],
+        token: str | None = None,
     ) -> Answer | Retry:
+        assert transport is not None, "post() comes after open()"
         headers = [(b"Content-Type", b"application/json; charset=utf-8"), (b"User-Agent", _user_agent())]
         if token is not None:
             headers.append((b"Authorization", b"Bearer " + token.encode("ascii")))

@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from functools import cached_property
-from ipaddress import IPv4Network, IPv6Network, ip_network
 from typing import Annotated, Any
 
 import httpx
@@ -13,7 +12,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, Validati
 
 from supertokens_events.catalog import builtin_catalog
 from supertokens_events.event import event_type
-from supertokens_events.http import Proxy
+from supertokens_events.http import Networks, ProxyUrl
 from supertokens_events.retry import Duration
 from supertokens_events.sink import SinkSettings
 from supertokens_events.subscription import Patterns, check_pattern
@@ -84,8 +83,8 @@ class SlackSettings(SinkSettings):
     dashboard_url: str | None = None
     timeout: Annotated[Duration, Field(gt=0, le=30)] = 10.0
     api_url: str = _API
-    allow_networks: tuple[Annotated[IPv4Network | IPv6Network, BeforeValidator(ip_network)], ...] = ()
-    proxy: SecretStr | None = None
+    allow_networks: Networks = ()
+    proxy: ProxyUrl | None = None
 
     @cached_property
     def texts(self) -> Mapping[str, Template]:
@@ -157,13 +156,6 @@ class SlackSettings(SinkSettings):
     def _api_url(cls, value: str, info: ValidationInfo) -> str:
         if _url(value, info, _API).query:
             raise ValueError(f"expected a URL such as '{_API}'")
-        return value
-
-    @field_validator("proxy")
-    @classmethod
-    def _proxy(cls, value: SecretStr | None) -> SecretStr | None:
-        if value is not None:
-            Proxy.parse(value.get_secret_value())
         return value
 
     def doubts(self) -> list[str]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import ssl
 from collections.abc import Iterable
 from functools import cached_property
-from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -13,7 +12,7 @@ import httpx
 from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, ValidationInfo, field_validator
 
 from supertokens_events.config.values import Size
-from supertokens_events.http import Proxy, client_context
+from supertokens_events.http import Networks, ProxyUrl, client_context
 from supertokens_events.retry import Duration
 from supertokens_events.sink import SinkSettings
 from supertokens_events_webhook.headers import legacy, sendable
@@ -47,8 +46,8 @@ class WebhookSettings(SinkSettings):
     timeout: Annotated[Duration, Field(gt=0, le=40)] = 20.0
     max_size: Size = _DAY_TO_DAY
     gzip: bool = False
-    allow_networks: tuple[Annotated[IPv4Network | IPv6Network, BeforeValidator(ip_network)], ...] = ()
-    proxy: SecretStr | None = None
+    allow_networks: Networks = ()
+    proxy: ProxyUrl | None = None
     ca_file: Path | None = None
     client_key: Path | None = None
     client_key_password: SecretStr | None = None
@@ -105,13 +104,6 @@ class WebhookSettings(SinkSettings):
         for name in value:
             if name in info.data.get("headers", {}):
                 raise ValueError(f"{name!r} is given twice: here and in headers")
-        return value
-
-    @field_validator("proxy")
-    @classmethod
-    def _proxy(cls, value: SecretStr | None) -> SecretStr | None:
-        if value is not None:
-            Proxy.parse(value.get_secret_value())
         return value
 
     @field_validator("ca_file", "client_key", "client_certificate")

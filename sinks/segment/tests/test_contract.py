@@ -1,0 +1,42 @@
+"""The Segment sink keeps the contract of sinks."""
+
+import pytest
+
+from supertokens_events.testing import HttpAnswer, HttpPlace, SinkContract
+from supertokens_events_segment import SegmentSink
+
+WRITE_KEY = "canaryOfTheContract0123456789abc"
+
+
+class Segment(HttpPlace):
+    """What its API says to a batch."""
+
+    taken = HttpAnswer(200, b'{"success": true}', {"content-type": "application/json"})
+    refused = HttpAnswer(400, b'{"success": false, "message": "malformed JSON", "code": "invalid_request"}')
+
+
+class TestSegmentSink(SinkContract):
+    """Messages in batches; one that is refused is looked for in parts of its batch."""
+
+    sink_type = SegmentSink
+    is_remote = True
+    can_be_away = True
+    can_be_busy = True
+    can_refuse = True
+    sends_body = False  # identify, track, group and alias calls
+    secrets = (WRITE_KEY,)
+
+    @pytest.fixture
+    def place(self):
+        with Segment() as place:
+            yield place
+
+    @pytest.fixture
+    def sink_settings(self, place):
+        return {
+            "write_key": WRITE_KEY,
+            "endpoint": place.url,
+            "timeout": "0.5s",
+            "allow_http": True,
+            "allow_networks": ["127.0.0.0/8"],
+        }
