@@ -3,8 +3,9 @@
 import asyncio
 import itertools
 import queue
+import sqlite3
 import threading
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, closing
 
 import anyio
 import pytest
@@ -507,3 +508,15 @@ class TestKeeping:
             ("u2", False),
             ("u1", True),
         ]
+
+    async def test_traces(self, dispatching, append, outbox):
+        """What an erasure has left in the WAL goes within a minute, also where everything is kept for ever."""
+        append(1, user_id="u1")
+        outbox.erase("u1")
+
+        async with dispatching(Place()):
+            await anyio.sleep(2 * MINUTE)
+            with closing(sqlite3.connect(outbox.path)) as connection:
+                left = {key for (key,) in connection.execute("SELECT key FROM meta WHERE key LIKE 'erased%'")}
+
+        assert left == {"erased_in_pages"}

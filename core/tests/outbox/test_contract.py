@@ -1163,7 +1163,7 @@ class TestErasure:
         outbox.settle([settlement(claim, answer="hello u1") for claim in outbox.claim("crm", 1, LEASE)])
         (out,) = outbox.claim("audit", 1, LEASE)
 
-        assert outbox.erase("u1") == Erased(events=1, deliveries=1)
+        assert outbox.erase("u1") == Erased(events=1, deliveries=1, attempts=1)
 
         crm, audit = outbox.deliveries()
         assert (crm.state, audit.state, audit.reason) == (DeliveryState.DONE, DeliveryState.DEAD, "erased")

@@ -1,6 +1,7 @@
 """What the SQLite file has to stand, beside the contract."""
 
 import ctypes
+import math
 import os
 import resource
 import shutil
@@ -1107,6 +1108,7 @@ class TestForgotten:
         erased = outbox.erase_deleted() if deleted else outbox.erase("u1")
 
         assert erased.events == 2
+        assert outbox.scrub(math.inf) == []
         left = [file.name for file in path.parent.iterdir() if b"find-me" in file.read_bytes()]
         assert left == []
         outbox.close()

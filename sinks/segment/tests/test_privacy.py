@@ -24,6 +24,7 @@ WITHHELD = {
     "session_handle": "one more id of a single session",
     "supertokens_user_id": "is the user's id, said as such",
     "unlinked": "holds contact data",
+    "user_ids": "all ids of a user, and one may be an e-mail address",
     "why": "free text",
 }
 TYPES = {model.event_type: model for model in builtin_types()}

@@ -23,6 +23,9 @@ TYPES: Mapping[str, str] = {
         email.unverified email.verification.failed email.verification.requested
         email.verification.tokens_revoked email.verified
     """,
+    "erasure": """
+        user.data_erased
+    """,
     "jwt": """
         jwt.issued
     """,

@@ -13,10 +13,11 @@ import click
 from supertokens_events.cli.catalog import catalog
 from supertokens_events.cli.configuration import check, init, plugins
 from supertokens_events.cli.enabling import enable
+from supertokens_events.cli.erasing import erase
 from supertokens_events.cli.explaining import why
 from supertokens_events.cli.filling import backfill
 from supertokens_events.cli.group import CommandLine
-from supertokens_events.cli.housekeeping import erase, prune
+from supertokens_events.cli.housekeeping import prune
 from supertokens_events.cli.line import dispatch, send
 from supertokens_events.cli.look import deliveries, events, status
 from supertokens_events.cli.new_sink import new_sink

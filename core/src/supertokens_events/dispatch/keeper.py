@@ -45,10 +45,12 @@ class Keeper:
     async def run(self) -> None:
         """Look after the outbox now and then, until cancelled."""
         await anyio.sleep(_FIRST)
-        while not self._keeping.everything:
+        while True:
             try:
                 if await self._line.store(self._line.outbox.lead, _LEAD):
-                    await self.once()
+                    if not self._keeping.everything:
+                        await self.once()
+                    await self._line.store(self._line.outbox.scrub)  # what an erasure has left, a command's too
             except Exception as error:
                 log.error("Housekeeping failed; it is tried again.", error=describe_exception(error))
             await anyio.sleep(_EVERY)

@@ -17,7 +17,7 @@ from anyio.abc import TaskGroup
 
 from supertokens_events.dispatch.batches import batches_of
 from supertokens_events.dispatch.breaker import Breaker
-from supertokens_events.dispatch.disabling import heeds
+from supertokens_events.dispatch.disabling import disabling
 from supertokens_events.dispatch.line import Line, is_stop
 from supertokens_events.dispatch.outcomes import BrokenContract, checked
 from supertokens_events.dispatch.rate import RateLimit
@@ -25,7 +25,7 @@ from supertokens_events.dispatch.settlement import give_up, kept, settle
 from supertokens_events.dispatch.settler import Settler
 from supertokens_events.ledger import Reason
 from supertokens_events.log import describe_exception, get_logger
-from supertokens_events.outbox import Claim, DeliveryState, Look, OutboxError, Settlement
+from supertokens_events.outbox import GONE, Claim, DeliveryState, Look, OutboxError, Settlement
 from supertokens_events.sink import Outcome, Retry, Sink
 
 __all__ = ["Lane"]
@@ -372,7 +372,7 @@ class Lane:
     ) -> None:
         """Have a call's outcomes written down first; the breaker follows from them."""
         closes = self._breaker.heard(claims, outcomes, began)
-        self._disabled = self._disabled or heeds(outcomes, self.sink.name)
+        self._disabled = self._disabled or disabling(outcomes)
         await self._settler.add(
             [
                 (settle(claim, outcome, self.sink.retry, duration=duration), outcome)
@@ -449,14 +449,16 @@ class Lane:
                 await self._came_to(claims, outcomes, began, anyio.current_time() - began)
             else:
                 await self._give_back(claims)
-                await self._open_breaker(outcomes)
-                await self._give_up_overdue(kept(_first_failure(outcomes).reason))
+                failure = _first_failure(outcomes)
+                if len(await self._line.not_erased(claims)) < len(claims):
+                    failure = Retry(GONE)  # it may repeat what is erased by now
+                await self._open_breaker(claims, outcomes, failure)
+                await self._give_up_overdue(kept(failure.reason))
 
-    async def _open_breaker(self, outcomes: Sequence[Outcome]) -> None:
+    async def _open_breaker(self, claims: Sequence[Claim], outcomes: Sequence[Outcome], failure: Retry) -> None:
         if self._breaker.closing:  # a call that was in flight has just succeeded
             return
         probe_in = self._breaker.probe_failed(outcomes)
-        failure = _first_failure(outcomes)
         reason = kept(failure.reason)
         await self._line.store(
             self._line.outbox.open_breaker,
@@ -465,6 +467,7 @@ class Lane:
             probe_in=probe_in,
             reason=reason,
             detail=failure.detail,
+            about=[claim.delivery.event_id for claim in claims],
         )
         if self._breaker.is_news_that_it_is_open():
             self._tell_opened("A sink's place is away; its deliveries wait.", reason, failure.detail)

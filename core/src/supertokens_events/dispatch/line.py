@@ -10,11 +10,12 @@ from typing import Any, Protocol, TypeVar
 import anyio
 import anyio.to_thread
 
+from supertokens_events.dispatch.disabling import tell_disabled
 from supertokens_events.dispatch.listeners import Listeners
 from supertokens_events.dispatch.notices import Tell, tell_nobody
 from supertokens_events.ledger import Ledger
 from supertokens_events.log import get_logger
-from supertokens_events.outbox import DeliveryState, Outbox, OutboxError, Settlement
+from supertokens_events.outbox import Claim, DeliveryState, Outbox, OutboxError, Settlement
 from supertokens_events.sink import Outcome
 
 __all__ = ["Aside", "Line", "in_threads", "is_stop"]
@@ -53,6 +54,20 @@ class Line:
         """Call the outbox off the event loop: a locked database must not stop the other lanes' clocks."""
         return await self._aside(partial(function, *arguments, **named))
 
+    async def not_erased(self, claims: Sequence[Claim]) -> list[Claim]:
+        """Those whose events were not erased meanwhile: of the others nothing is to be told any more. When that cannot be known,
+        none.
+        """
+
+        def look() -> list[Claim]:
+            stored = [(claim, self.outbox.event(claim.delivery.event_id)) for claim in claims]
+            return [claim for claim, event in stored if event is None or event.body is not None]
+
+        try:
+            return await self.store(look)
+        except OutboxError:
+            return []
+
     async def save_ledger(self) -> None:
         """Store the counts; what the outbox does not take now waits."""
         counts = self.ledger.take()
@@ -65,6 +80,7 @@ class Line:
     def tell(self, settled: Sequence[tuple[Settlement, Outcome]]) -> None:
         """Log, and tell the listeners, what became of deliveries."""
         all_of_them = log.tells_debug
+        tell_disabled([settlement for settlement, _ in settled])
         for settlement, _ in settled:
             if all_of_them or settlement.state is DeliveryState.DEAD:
                 self._log(settlement)

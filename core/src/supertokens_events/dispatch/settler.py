@@ -71,7 +71,7 @@ class Settler:
 
     async def _write(self, batch: Sequence[Settled]) -> None:
         try:
-            await self._store([settlement for settlement, _ in batch])
+            batch = await self._store(batch)
         except Exception as error:
             log.error(
                 "Outcomes could not be written down; the deliveries are made again.",
@@ -86,14 +86,21 @@ class Settler:
         except Exception as error:  # a bug of ours must not end the lane
             log.error("What became of deliveries could not be told.", sink=self._sink, error=describe_exception(error))
 
-    async def _store(self, settlements: Sequence[Settlement]) -> None:
+    async def _store(self, batch: Sequence[Settled]) -> Sequence[Settled]:
+        """Write them down; those of which may be told. A place may repeat what it got, also when that is erased by now."""
+        settlements = [settlement for settlement, _ in batch]
         last_try = anyio.current_time() + self._last_try
         while True:
             try:
-                await self._line.store(self._line.outbox.settle, settlements)
+                held = await self._line.store(self._line.outbox.settle, settlements)
             except OutboxUnavailable:
                 if self._hurry or anyio.current_time() >= last_try:
                     raise
                 await anyio.sleep(self._pause)
             else:
-                return
+                break
+        if held == len(batch):
+            return batch
+        claims = await self._line.not_erased([settlement.claim for settlement in settlements])
+        told = {claim.id for claim in claims}
+        return [settled for settled in batch if settled[0].claim.id in told]

@@ -54,10 +54,11 @@ class Direct:
         for part in _parts(entries):
             began = time.monotonic()
             sequences = self._outbox.append(part)
-            self._tell(part, sequences, time.monotonic() - began)
+            self.tell(part, sequences, time.monotonic() - began)
         self._save_ledger()
 
-    def _tell(self, entries: Sequence[Entry], sequences: Sequence[int], wait: float) -> None:
+    def tell(self, entries: Sequence[Entry], sequences: Sequence[int], wait: float) -> None:
+        """Tell hooks of entries that are stored, and waited so many seconds for that."""
         events = [
             entry.event.model_copy(update={"sequence": sequence})
             for entry, sequence in zip(entries, sequences, strict=True)

@@ -128,6 +128,11 @@ class Emitter:
         self.outbox = self._storing.outbox = outbox
 
     @property
+    def plan(self) -> Plan:
+        """What is done with events now."""
+        return self._plan
+
+    @property
     def routes(self) -> Sequence[Route]:
         """Who gets events."""
         return self._plan.routes

@@ -10,6 +10,7 @@ from supertokens_events.config import SinkConfig
 from supertokens_events.operate.wanting import wanting
 from supertokens_events.operate.words import age_in_words, counted, rate_in_words, time_in_words
 from supertokens_events.outbox import (
+    ERASED,
     HELD,
     Attempt,
     Breaker,
@@ -139,8 +140,10 @@ def _state(config: SinkConfig | None, delivery: StoredDelivery, facts: _Facts) -
 
 def _dead(delivery: StoredDelivery, facts: _Facts) -> Iterator[str]:
     again = f"'supertokens-events replay {delivery.event_id} --sink {delivery.sink}"
-    if facts.event.body is None:
+    if delivery.reason == ERASED:
         yield "Dead: the event was erased before it went out. There is nothing left to send."
+    elif facts.event.body is None:
+        yield f"Dead: {delivery.reason}, and so is the event. There is nothing left to send."
     elif (delivery.reason or "").startswith(HELD):
         yield f"Dead: {delivery.reason}. A filter that fails lets nothing out: it may be an event that should not leave."
         yield f"When you have made sure that it may: {again} --held' sends it."

@@ -33,6 +33,7 @@ from supertokens_events.outbox.contract import (
     StoredEvent,
     StoredSink,
 )
+from supertokens_events.outbox.erasing import ERASED, GONE, SAYS_SO, Names, Tell
 from supertokens_events.outbox.hook_times import save_hook_times
 from supertokens_events.outbox.looking import Wanted
 from supertokens_events.outbox.records import Change, Grant, Records, Stretch, Told
@@ -40,7 +41,10 @@ from supertokens_events.outbox.replaying import HELD, Replayed, Run, Selection, 
 from supertokens_events.outbox.sqlite.outbox import SqliteOutbox
 
 __all__ = [
+    "ERASED",
+    "GONE",
     "HELD",
+    "SAYS_SO",
     "Attempt",
     "Breaker",
     "Change",
@@ -53,6 +57,7 @@ __all__ = [
     "Grant",
     "LedgerCount",
     "Look",
+    "Names",
     "NewDelivery",
     "Outbox",
     "OutboxError",
@@ -72,6 +77,7 @@ __all__ = [
     "StoredEvent",
     "StoredSink",
     "Stretch",
+    "Tell",
     "Told",
     "Verdict",
     "Wanted",

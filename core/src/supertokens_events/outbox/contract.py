@@ -20,6 +20,7 @@ from supertokens_events.ledger import LedgerKey
 from supertokens_events.sink import Delivery
 
 if TYPE_CHECKING:
+    from supertokens_events.outbox.erasing import Names, Tell
     from supertokens_events.outbox.looking import Wanted
     from supertokens_events.outbox.records import Records
     from supertokens_events.outbox.replaying import Replayed, Run, Selection
@@ -267,10 +268,14 @@ class Pruned(NamedTuple):
 
 
 class Erased(NamedTuple):
-    """How many payloads are gone, and how many deliveries became dead since they had not gone out."""
+    """How many payloads are gone, how many deliveries became dead since they had not gone out, of how many attempts what the
+    sink said is gone, and how many rows of the records.
+    """
 
     events: int = 0
     deliveries: int = 0
+    attempts: int = 0
+    records: int = 0
 
 
 class SinkStatus(NamedTuple):
@@ -421,10 +426,13 @@ class Outbox(ABC):
         probe_in: float,
         reason: str,
         detail: Mapping[str, Any] = MappingProxyType({}),
+        about: Sequence[str] = (),
     ) -> None:
         """A probe has failed; ``reason`` and ``detail`` are what it brought back. The breaker is open: the tries that failed
         began ``failing_for`` seconds ago, the next probe is due in ``probe_in`` seconds. When it is open already, it stays so
         since when it is.
+
+        What it brought back is not kept when one of the events that it was ``about``, by their ids, is erased by now.
         """
 
     @abstractmethod
@@ -540,17 +548,39 @@ class Outbox(ABC):
     def prunable(self, retention: Retention) -> Pruned:
         """How many rows of each table :meth:`prune` would delete by now, all in all. Nothing changes."""
 
+    # Erasure -------------------------------------------------------------------------------------------------------
+
     @abstractmethod
-    def erase(self, user_id: str) -> Erased:
-        """Erase the payloads of all events that name ``user_id``, as their user or anywhere in their JSON, the details of their
-        attempts, and those of every breaker that is open. Their skeletons stay; deliveries that had not gone out are dead
-        with the reason ``erased``.
+    def naming(self, names: Names, *, after: int = 0, limit: int = 500) -> list[StoredEvent]:
+        """The first ``limit`` events after a sequence, in order, that name somebody and are not erased: their user is one of
+        these ids, or their JSON has one for a value anywhere; or they are about no user and have one of the addresses so.
+        """
+
+    @abstractmethod
+    def erasable(self, names: Names) -> Erased:
+        """What :meth:`erase` would come to by now. Nothing changes."""
+
+    @abstractmethod
+    def erase(self, names: Names | str, tell: Tell = lambda _erased: None) -> Erased:
+        """Erase the payloads of all events that name somebody (see :meth:`naming`; a text is one id), and of those that tell why
+        such a one was not delivered; the reasons and details of their attempts; and what every sink said last. Their skeletons
+        stay; deliveries that had not gone out are dead with the reason ``erased``, and whoever has claimed one settles it in
+        vain.
+
+        If that is anything, the event that ``tell`` makes of it is stored with it, in one transaction.
         """
 
     @abstractmethod
     def erase_deleted(self, limit: int = 100) -> Erased:
         """The same for users with a ``user.deleted`` event whose payload is still there, up to ``limit`` of them: of their
-        events up to that one, by ``user_id``, those without a pending delivery. Call it now and then.
+        events up to that one, by ``user_id``, those without a pending delivery; and of what sinks said last, what was said of
+        these. Call it now and then.
+        """
+
+    @abstractmethod
+    def scrub(self, rewrite_up_to: float = 0.0) -> list[str]:
+        """Overwrite what was erased wherever this store still has it. A store of up to ``rewrite_up_to`` bytes is written anew,
+        while new events wait. Returns what may be left, a sentence for each place. Call it after an erasure, and now and then.
         """
 
     # Looking -------------------------------------------------------------------------------------------------------

@@ -44,7 +44,7 @@ IMPERSONAL = frozenset(
         *("token_type", "token_types", "token_endpoint_auth_method", "expires_in", "validity_seconds", "fields"),
         *("use_static_signing_key", "name", "client_ids", "core_config_keys", "user_id_type", "removed"),
         *("idp_entity_id", "idp_initiated", "allow_idp_initiated_login", "enable_request_signing", "created"),
-        *("sink", "about_event_id", "about_event_type", "attempts"),
+        *("sink", "about_event_id", "about_event_type", "attempts", "events", "deliveries", "records"),
     }
 )
 """The fields that built-in types tell as properties unless ``mapping`` says which."""

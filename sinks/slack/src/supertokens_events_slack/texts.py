@@ -138,6 +138,7 @@ TEXTS: Mapping[str, str] = {
     "user.became_primary": "`{who}` became a primary user",
     "user.created": "`{who}` signed up with {data.method}",
     "user.credentials.verified": "The credentials of `{who}` were looked at and are right",
+    "user.data_erased": "What was stored of `{who}` was erased: {data.events} events",
     "user.deleted": "User `{who}` was deleted",
     "user.email.changed": "E-mail changed from `{data.previous_email}` to `{data.email}`",
     "user.id_mapping.created": "User `{data.supertokens_user_id}` has the id `{data.external_user_id}` now",

@@ -34,17 +34,20 @@ from supertokens_events.outbox.contract import (
     StoredEvent,
     StoredSink,
 )
+from supertokens_events.outbox.erasing import Names, Tell, tell_nobody
 from supertokens_events.outbox.looking import Wanted
 from supertokens_events.outbox.postgres import (
     append,
     claim,
     disabled,
     dispatchers,
+    erasing,
     hook_times,
     reading,
     replaying,
     settle,
     sinks,
+    traces,
     upkeep,
 )
 from supertokens_events.outbox.postgres.connections import Address, Connection, Connections
@@ -225,8 +228,11 @@ class PostgresOutbox(Outbox):
         probe_in: float,
         reason: str,
         detail: Mapping[str, Any] = MappingProxyType({}),
+        about: Sequence[str] = (),
     ) -> None:
-        self._run(lambda connection: settle.open_breaker(connection, sink, (failing_for, probe_in), (reason, detail)))
+        self._run(
+            lambda connection: settle.open_breaker(connection, sink, (failing_for, probe_in), (reason, detail), about)
+        )
 
     def take_probe(self, sink: str, wait: float) -> bool:
         return self._run(lambda connection: settle.take_probe(connection, sink, wait))
@@ -307,11 +313,28 @@ class PostgresOutbox(Outbox):
     def prunable(self, retention: Retention) -> Pruned:
         return self._run(lambda connection: upkeep.prunable(connection, retention))
 
-    def erase(self, user_id: str) -> Erased:
-        return self._run(lambda connection: upkeep.erase(connection, user_id))
+    # Erasure -------------------------------------------------------------------------------------------------------
+
+    def naming(self, names: Names, *, after: int = 0, limit: int = 500) -> list[StoredEvent]:
+        return self._run(lambda connection: erasing.naming(connection, names, after, limit))
+
+    def erasable(self, names: Names) -> Erased:
+        return self._run(lambda connection: erasing.count(connection, names))
+
+    def erase(self, names: Names | str, tell: Tell = tell_nobody) -> Erased:
+        whom = Names((names,)) if isinstance(names, str) else names
+        process = self._here()
+        erased, sequences = self._run(lambda connection: erasing.erase(connection, whom, tell))
+        if sequences:
+            process.schema.saw(max(sequences))
+            process.notifier.poke()
+        return erased
 
     def erase_deleted(self, limit: int = 100) -> Erased:
-        return self._run(lambda connection: upkeep.erase_deleted(connection, limit))
+        return self._run(lambda connection: erasing.erase_deleted(connection, limit))
+
+    def scrub(self, rewrite_up_to: float = 0.0) -> list[str]:
+        return self._run(lambda connection: traces.scrub(connection, rewrite_up_to))
 
     # Looking -------------------------------------------------------------------------------------------------------
 

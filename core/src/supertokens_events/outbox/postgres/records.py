@@ -11,10 +11,13 @@ from supertokens_events.outbox.postgres.claim import NOW
 from supertokens_events.outbox.postgres.connections import Connection
 from supertokens_events.outbox.records import NOTHING, Change, Grant, Records, Stretch, Told
 
-__all__ = ["PostgresRecords", "forget"]
+__all__ = ["PostgresRecords", "forget", "known"]
 
 _EVENT = "SELECT sequence, id, type, timestamp, tenant_id, user_id, correlation_id, stored_at, payload FROM event e"
 _TOLD = "SELECT recipe_user_id, user_id, facts, own_id FROM told"
+_ERASED = '{"erased": true}'
+_TOLD_OF = "(user_id = ANY(%(ids)s) OR recipe_user_id = ANY(%(ids)s) OR own_id = ANY(%(ids)s)) AND facts <> %(erased)s"
+_GRANTED_TO = "user_id = ANY(%(ids)s)"
 _KEEP_TOLD = """
 INSERT INTO told (recipe_user_id, user_id, facts, own_id)
 SELECT * FROM unnest(%(logins)s::text[], %(users)s::text[], %(facts)s::text[], %(own)s::text[])
@@ -125,14 +128,22 @@ class PostgresRecords(Records):
         return rows
 
 
-def forget(connection: Connection, user_id: str) -> None:
-    """That somebody told of a user stays; what was told goes."""
-    connection.execute(
-        "UPDATE told SET facts = '{\"erased\": true}' "
-        "WHERE user_id = %(id)s OR recipe_user_id = %(id)s OR own_id = %(id)s",
-        {"id": user_id},
+def known(connection: Connection, user_ids: Collection[str]) -> int:
+    """How many rows :func:`forget` would change."""
+    values = {"ids": list(user_ids), "erased": _ERASED}
+    query = (
+        f"SELECT (SELECT count(*) FROM told WHERE {_TOLD_OF}) + (SELECT count(*) FROM told_grant WHERE {_GRANTED_TO})"
     )
-    connection.execute("DELETE FROM told_grant WHERE user_id = %s", (user_id,))
+    row = connection.execute(query.encode(), values).fetchone()
+    assert row is not None
+    return int(row[0])
+
+
+def forget(connection: Connection, user_ids: Collection[str]) -> int:
+    """That somebody told of a user stays; what was told goes. Returns how many rows that was."""
+    values = {"ids": list(user_ids), "erased": _ERASED}
+    rows = connection.execute(f"UPDATE told SET facts = %(erased)s WHERE {_TOLD_OF}".encode(), values).rowcount
+    return rows + connection.execute(f"DELETE FROM told_grant WHERE {_GRANTED_TO}".encode(), values).rowcount
 
 
 def _apply(connection: Connection, change: Change) -> None:

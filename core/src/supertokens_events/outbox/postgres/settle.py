@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from supertokens_events.outbox.contract import Claim, Settlement
+from supertokens_events.outbox.erasing import GONE
 from supertokens_events.outbox.postgres.claim import NOW, STILL, release_keys
 from supertokens_events.outbox.postgres.connections import Connection
 from supertokens_events.outbox.postgres.disabled import disable
@@ -50,6 +51,8 @@ INSERT INTO breaker (sink, open_since, failing_since, probe_at, probes, reason, 
 VALUES (%(sink)s, {NOW}, {NOW} - %(failing_for)s, {NOW} + %(probe_in)s, 1, %(reason)s, %(detail)s)
 ON CONFLICT (sink) DO UPDATE SET
     probe_at = excluded.probe_at, probes = breaker.probes + 1, reason = excluded.reason, detail = excluded.detail"""
+# Whoever erases them waits until the breaker is open, and then takes what it says; or has been there before.
+_LOCK_EVENTS = "SELECT payload IS NULL FROM event WHERE id = ANY(%s) ORDER BY sequence FOR SHARE"
 _TAKE_PROBE = f"UPDATE breaker SET probe_at = {NOW} + %(wait)s WHERE sink = %(sink)s AND probe_at <= {NOW}"
 
 _UNHELD = f"(held_until IS NULL OR held_until <= {NOW})"
@@ -78,14 +81,22 @@ def release(connection: Connection, claims: Sequence[Claim]) -> None:
 
 
 def open_breaker(
-    connection: Connection, sink: str, waits: tuple[float, float], brought: tuple[str, Mapping[str, Any]]
+    connection: Connection,
+    sink: str,
+    waits: tuple[float, float],
+    brought: tuple[str, Mapping[str, Any]],
+    about: Sequence[str] = (),
 ) -> None:
     """Open the breaker of ``sink``, or count a probe that failed: for how many seconds its tries fail, and in how many the next
-    probe is due; why this one failed, and the detail.
+    probe is due; why this one failed, and the detail, unless an event is erased that it was ``about``.
     """
     (failing_for, probe_in), (reason, detail) = waits, brought
-    values = {"sink": sink, "failing_for": failing_for, "probe_in": probe_in, "reason": _text(reason)}
-    connection.execute(_OPEN.encode(), values | {"detail": _json(detail)})
+    values = {"sink": sink, "failing_for": failing_for, "probe_in": probe_in}
+    with connection.transaction():
+        bodies = connection.execute(_LOCK_EVENTS, (list(about),)).fetchall()
+        if any(is_erased for (is_erased,) in bodies):
+            reason, detail = GONE, {}
+        connection.execute(_OPEN.encode(), values | {"reason": _text(reason), "detail": _json(detail)})
 
 
 def take_probe(connection: Connection, sink: str, wait: float) -> bool:

@@ -1,21 +1,16 @@
-"""Upkeep on PostgreSQL: the ledger, what is old, and what a person wants forgotten."""
+"""Upkeep on PostgreSQL: the ledger, and what is old."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
 
-from pydantic_core import to_json
-
 from supertokens_events.ledger import LedgerKey, Reason
-from supertokens_events.outbox.contract import Erased, LedgerCount, Pruned, Retention
-from supertokens_events.outbox.postgres.claim import NOW, release_keys
+from supertokens_events.outbox.contract import LedgerCount, Pruned, Retention
+from supertokens_events.outbox.postgres.claim import NOW
 from supertokens_events.outbox.postgres.connections import Connection
-from supertokens_events.outbox.postgres.records import forget
 
-__all__ = ["erase", "erase_deleted", "ledger", "prunable", "prune", "record", "size"]
-
-_SPAN = 5000  # sequences that one statement searches when a user is erased
+__all__ = ["ledger", "prunable", "prune", "record", "size"]
 
 _RECORD = f"""
 INSERT INTO ledger (reason, subject, event_type, count, first_at, last_at)
@@ -69,30 +64,6 @@ SELECT (SELECT count(*) FROM event e WHERE e.stored_at < {NOW} - %(events)s
        (SELECT count(*) FROM attempt a JOIN delivery d ON d.id = a.delivery
         WHERE d.state <> 'pending' AND d.stored_at < {NOW} - %(attempts)s OR {_FINISHED}),
        (SELECT count(*) FROM ledger WHERE last_at < {NOW} - %(ledger)s)"""
-
-_NAMES_USER = """
-SELECT sequence FROM event WHERE sequence > %(after)s AND sequence <= %(up_to)s
-  AND payload IS NOT NULL AND (user_id = %(user)s OR position(%(needle)b::bytea IN payload) > 0)"""
-_ERASE = "UPDATE event SET payload = NULL WHERE sequence = ANY(%(sequences)s) AND payload IS NOT NULL"
-_ERASE_DETAILS = """
-UPDATE attempt SET detail = '{}' WHERE delivery IN (SELECT id FROM delivery WHERE sequence = ANY(%(sequences)s))"""
-_ERASE_DELIVERIES = """
-UPDATE delivery SET state = 'dead', reason = 'erased', held_until = NULL
-WHERE sequence = ANY(%(sequences)s) AND state = 'pending' RETURNING id"""
-
-# What says that the user was deleted goes last: without it nobody would come back for the rest.
-_OF_DELETED = """
-WITH of_user AS (
-    SELECT d.sequence AS deleted, e.sequence FROM event d JOIN event e ON e.user_id = d.user_id AND e.sequence <= d.sequence
-    WHERE d.type = 'user.deleted' AND d.payload IS NOT NULL AND e.payload IS NOT NULL
-      AND NOT EXISTS (SELECT FROM delivery p WHERE p.sequence = e.sequence AND p.state = 'pending')
-      AND (e.type <> 'user.deleted' OR NOT EXISTS (
-          SELECT FROM event o JOIN delivery p USING (sequence)
-          WHERE o.user_id = e.user_id AND o.sequence < e.sequence AND o.payload IS NOT NULL AND p.state = 'pending'))
-), users AS (
-    SELECT DISTINCT deleted FROM of_user ORDER BY deleted LIMIT %(limit)s
-)
-SELECT DISTINCT sequence FROM of_user JOIN users USING (deleted)"""
 
 
 def record(connection: Connection, counts: Mapping[LedgerKey, int]) -> None:
@@ -169,47 +140,3 @@ def _prune_deliveries(connection: Connection, states: Sequence[str], age: float 
 def _last_old(connection: Connection, age: float) -> int:
     row = connection.execute(_LAST_OLD.encode(), (age,)).fetchone()
     return row[0] if row else 0
-
-
-# Erasure -----------------------------------------------------------------------------------------------------------
-
-
-def erase(connection: Connection, user_id: str) -> Erased:
-    """Erase the payloads of all events that name ``user_id``, a stretch of sequences at a time: there may be very many.
-
-    No index leads to a value anywhere in a payload. One of all values (GIN) took 350 bytes for each event of 1,140, and work
-    with each append; reading everything takes three seconds for a million events, and nobody waits for it.
-    """
-    row = connection.execute("SELECT coalesce(min(sequence), 1) - 1, coalesce(max(sequence), 0) FROM event").fetchone()
-    assert row is not None
-    first, last = row
-    erased = [_erase_between(connection, user_id, after) for after in range(first, last, _SPAN)]
-    with connection.transaction():
-        forget(connection, user_id)
-    return Erased(*(sum(counts) for counts in zip(*erased, strict=True))) if erased else Erased()
-
-
-def erase_deleted(connection: Connection, limit: int) -> Erased:
-    """Erase what belongs to users who were deleted, as far as nobody waits for it."""
-    with connection.transaction():
-        rows = connection.execute(_OF_DELETED.encode(), {"limit": limit}).fetchall()
-        return _erase(connection, [sequence for (sequence,) in rows])
-
-
-def _erase_between(connection: Connection, user_id: str, after: int) -> Erased:
-    values = {"after": after, "up_to": after + _SPAN, "user": user_id, "needle": to_json(user_id)}
-    with connection.transaction():
-        rows = connection.execute(_NAMES_USER.encode(), values).fetchall()
-        return _erase(connection, [sequence for (sequence,) in rows])
-
-
-def _erase(connection: Connection, sequences: Sequence[int]) -> Erased:
-    if not sequences:
-        return Erased()
-    values = {"sequences": list(sequences)}
-    events = connection.execute(_ERASE, values).rowcount
-    connection.execute(_ERASE_DETAILS, values)
-    connection.execute("UPDATE breaker SET detail = '{}'")  # a receiver's answer to a probe may be about one of them
-    dead = [id_ for (id_,) in connection.execute(_ERASE_DELIVERIES, values)]
-    release_keys(connection, dead, still_pending=False)
-    return Erased(events, len(dead))

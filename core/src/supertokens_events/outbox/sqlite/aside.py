@@ -9,13 +9,23 @@ from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
-__all__ = ["COMPANIONS", "Identity", "beside", "identity", "is_damage", "set_aside", "was_set_aside"]
+__all__ = [
+    "COMPANIONS",
+    "MOVED",
+    "Identity",
+    "aside_of",
+    "beside",
+    "identity",
+    "is_damage",
+    "set_aside",
+    "was_set_aside",
+]
 
 COMPANIONS = ("-wal", "-shm")
 Identity = tuple[int, int] | None
 """Device and inode: which file it is, whatever its name."""
 
-_DAMAGE = "damaged"
+_DAMAGE, MOVED = "damaged", "moved"
 _DAMAGED = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
 
 
@@ -36,6 +46,12 @@ def identity(path: Path) -> Identity:
 def was_set_aside(path: Path, file: Identity) -> bool:
     """Whether ``file``, which was at ``path``, is one that another process found damaged and has told of."""
     return any(identity(aside) == file for aside in path.parent.glob(f"{glob.escape(path.name)}.{_DAMAGE}-*"))
+
+
+def aside_of(path: Path) -> list[Path]:
+    """What was set aside, in order of their names."""
+    name = glob.escape(path.name)
+    return sorted(file for why in (_DAMAGE, MOVED) for file in path.parent.glob(f"{name}.{why}-*"))
 
 
 def beside(path: Path, suffix: str) -> Path:

@@ -9,7 +9,7 @@ import sqlite3
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 
 from supertokens_events.forks import while_alive
@@ -19,6 +19,7 @@ from supertokens_events.outbox.contract import OutboxError, OutboxUnavailable
 from supertokens_events.outbox.mounts import network_file_system
 from supertokens_events.outbox.sqlite.aside import (
     COMPANIONS,
+    MOVED,
     Identity,
     beside,
     identity,
@@ -152,13 +153,25 @@ class SqliteFile:
             finally:
                 connection.close()
 
-    def checkpoint(self) -> None:
-        """Bring everything into the file and empty the WAL, if nobody reads meanwhile."""
+    def checkpoint(self) -> bool:
+        """Bring everything into the file and empty the WAL; ``False``: somebody reads meanwhile, and it is not empty."""
         process = self._here()
         with process.writing, self._translated():
             connection = self._enter(process)
             try:
-                connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+                (busy, _, _) = connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+            finally:
+                process.file_lock.release()
+        return not busy
+
+    def rewrite(self) -> None:
+        """Write the whole file anew, without what nothing uses. Nobody writes meanwhile."""
+        process = self._here()
+        with process.writing, self._translated():
+            self._enter(process)
+            try:
+                with closing(self._raw()) as connection:  # not ours: that would keep the whole file in memory
+                    connection.execute("VACUUM")
             finally:
                 process.file_lock.release()
 
@@ -390,7 +403,7 @@ class SqliteFile:
         told = was_set_aside(self.path, process.identity)
         left = None
         if process.wal is not None and process.wal == identity(beside(self.path, "-wal")):
-            left = set_aside(self.path, only=COMPANIONS, why="moved").name
+            left = set_aside(self.path, only=COMPANIONS, why=MOVED).name
         if not told:
             log.error(
                 "The outbox's file was moved, deleted or replaced while it was in use. From now on events are stored in the file "

@@ -34,21 +34,24 @@ from supertokens_events.outbox.contract import (
     StoredEvent,
     StoredSink,
 )
+from supertokens_events.outbox.erasing import GONE, Names, Tell, tell_nobody
 from supertokens_events.outbox.looking import Wanted
 from supertokens_events.outbox.replaying import Replayed, Run, Selection
 from supertokens_events.outbox.sqlite import (
     breaker,
     disabled,
     dispatchers,
+    erasing,
     hook_times,
     read,
     replaying,
     room,
     sinks,
+    traces,
 )
 from supertokens_events.outbox.sqlite.claim import Turns, hold, unclaimed
 from supertokens_events.outbox.sqlite.file import CHECKPOINT, COUNT, SqliteFile
-from supertokens_events.outbox.sqlite.records import SqliteRecords, forget
+from supertokens_events.outbox.sqlite.records import SqliteRecords, forget, known
 from supertokens_events.outbox.sqlite.write import claims_of, insert, settle
 
 __all__ = ["SqliteOutbox"]
@@ -211,9 +214,12 @@ class SqliteOutbox(Outbox):
         probe_in: float,
         reason: str,
         detail: Mapping[str, Any] = MappingProxyType({}),
+        about: Sequence[str] = (),
     ) -> None:
         with self._file.transaction() as connection:
             now = self._clock()
+            if erasing.are_erased(connection, about):
+                reason, detail = GONE, {}
             breaker.open_(connection, sink, Breaker(now, now - failing_for, now + probe_in, 1, reason, detail))
 
     def take_probe(self, sink: str, wait: float) -> bool:
@@ -313,27 +319,43 @@ class SqliteOutbox(Outbox):
         with self._file.reading() as connection:
             return room.prunable(connection, retention, self._clock())
 
-    def erase(self, user_id: str) -> Erased:
+    # Erasure -------------------------------------------------------------------------------------------------------
+
+    def naming(self, names: Names, *, after: int = 0, limit: int = 500) -> list[StoredEvent]:
+        with self._file.reading() as connection:
+            return erasing.naming(connection, names, after, limit)
+
+    def erasable(self, names: Names) -> Erased:
+        with self._file.reading() as connection:
+            connection.execute("BEGIN")  # one moment for all queries
+            found = erasing.count(connection, erasing.find(connection, names))
+            return found._replace(records=known(connection, names.user_ids))
+
+    def erase(self, names: Names | str, tell: Tell = tell_nobody) -> Erased:
+        names = Names((names,)) if isinstance(names, str) else names
         with self._file.reading() as connection:  # the long search keeps nobody waiting
             (last,) = connection.execute("SELECT coalesce(max(sequence), 0) FROM event").fetchone()
-            found = room.events_that_name(connection, user_id, 0)
+            found = erasing.find(connection, names)
         with self._file.transaction() as connection:
-            since = room.events_that_name(connection, user_id, last)
-            erased = room.erase_events(connection, {*found, *since})
-            forget(connection, user_id)
-        self._overwrite(erased)
+            since = erasing.find(connection, names, last, found)
+            erased = erasing.erase(connection, {*found, *since})._replace(records=forget(connection, names.user_ids))
+            sequences: list[int] = []
+            if any(erased):
+                traces.remember(connection)
+                if entry := tell(erased):
+                    sequences = insert(connection, [entry], self._clock(), self._given)
+        self._given = max(self._given, *sequences, 0)  # once it is committed
         return erased
 
     def erase_deleted(self, limit: int = 100) -> Erased:
         with self._file.transaction() as connection:
-            erased = room.erase_deleted(connection, limit)
-        self._overwrite(erased)
+            erased = erasing.erase_deleted(connection, limit)
+            if any(erased):
+                traces.remember(connection)
         return erased
 
-    def _overwrite(self, erased: Erased) -> None:
-        """What was erased lies in the WAL until that is emptied."""
-        if erased.events:
-            self._file.checkpoint()
+    def scrub(self, rewrite_up_to: float = 0.0) -> list[str]:
+        return traces.scrub(self._file, rewrite_up_to)
 
     # Looking -------------------------------------------------------------------------------------------------------
 

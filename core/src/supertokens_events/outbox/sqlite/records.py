@@ -10,11 +10,15 @@ from supertokens_events.outbox.contract import StoredEvent
 from supertokens_events.outbox.records import NOTHING, Change, Grant, Records, Stretch, Told
 from supertokens_events.outbox.sqlite.file import SqliteFile
 
-__all__ = ["SqliteRecords", "forget"]
+__all__ = ["SqliteRecords", "forget", "known"]
 
 _EVENT = "sequence, id, type, timestamp, tenant_id, event.user_id, correlation_id, stored_at, payload"
 _TOLD = "SELECT recipe_user_id, user_id, facts, own_id FROM told"
 _AMONG = "IN (SELECT value FROM json_each(?))"
+_ERASED = '{"erased": true}'
+_IDS = "IN (SELECT value FROM json_each(:ids))"
+_TOLD_OF = f"(user_id {_IDS} OR recipe_user_id {_IDS} OR own_id {_IDS}) AND facts <> :erased"
+_GRANTED_TO = f"user_id {_IDS}"
 _KEEP_TOLD = "INSERT OR REPLACE INTO told (recipe_user_id, user_id, facts, own_id) VALUES (?, ?, ?, ?)"
 _NEW_BOOKMARK = """
 INSERT INTO bookmark (name, value) VALUES (?, ?)
@@ -107,13 +111,19 @@ class SqliteRecords(Records):
             return [StoredEvent(*row) for row in rows]
 
 
-def forget(connection: sqlite3.Connection, user_id: str) -> None:
-    """That somebody told of a user stays; what was told goes."""
-    connection.execute(
-        "UPDATE told SET facts = '{\"erased\": true}' WHERE user_id = :id OR recipe_user_id = :id OR own_id = :id",
-        {"id": user_id},
-    )
-    connection.execute("DELETE FROM told_grant WHERE user_id = ?", (user_id,))
+def known(connection: sqlite3.Connection, user_ids: Collection[str]) -> int:
+    """How many rows :func:`forget` would change."""
+    values = {"ids": _json(user_ids), "erased": _ERASED}
+    (rows,) = connection.execute(f"SELECT count(*) FROM told WHERE {_TOLD_OF}", values).fetchone()
+    (grants,) = connection.execute(f"SELECT count(*) FROM told_grant WHERE {_GRANTED_TO}", values).fetchone()
+    return int(rows + grants)
+
+
+def forget(connection: sqlite3.Connection, user_ids: Collection[str]) -> int:
+    """That somebody told of a user stays; what was told goes. Returns how many rows that was."""
+    values = {"ids": _json(user_ids), "erased": _ERASED}
+    rows = connection.execute(f"UPDATE told SET facts = :erased WHERE {_TOLD_OF}", values).rowcount
+    return rows + connection.execute(f"DELETE FROM told_grant WHERE {_GRANTED_TO}", values).rowcount
 
 
 def _apply(connection: sqlite3.Connection, change: Change) -> None:

@@ -1,30 +1,17 @@
-"""Time and room: what goes when it gets old, when the outbox is full, and when a person is to be forgotten."""
+"""Time and room: what goes when it gets old, and when the outbox is full."""
 
 from __future__ import annotations
 
 import math
 import sqlite3
 from collections import Counter
-from collections.abc import Iterable, Sequence
-
-from pydantic_core import to_json
+from collections.abc import Iterable
 
 from supertokens_events.ledger import Reason
-from supertokens_events.outbox.contract import Erased, Pruned, Retention
+from supertokens_events.outbox.contract import Pruned, Retention
 from supertokens_events.outbox.sqlite.file import COUNT
 
-__all__ = [
-    "drop_oldest_done",
-    "erase_deleted",
-    "erase_events",
-    "events_that_name",
-    "last_before",
-    "prunable",
-    "prune",
-    "size",
-]
-
-_Ids = Sequence[tuple[int]]
+__all__ = ["drop_oldest_done", "last_before", "prunable", "prune", "size"]
 
 _BATCH = 1000  # events that go at once when the outbox is full
 _DONE_EVENTS = """
@@ -182,62 +169,3 @@ def last_before(connection: sqlite3.Connection, moment: float) -> int:
 
 def _count(connection: sqlite3.Connection, reason: Reason, about: Iterable[tuple[str, str]], now: float) -> None:
     connection.executemany(COUNT, [(reason, *key, n, now, now) for key, n in Counter(about).items()])
-
-
-# Erasure ---------------------------------------------------------------------------------------------------------------
-
-
-def events_that_name(connection: sqlite3.Connection, user_id: str, after: int) -> list[int]:
-    """Events after a sequence whose JSON has ``user_id`` for a value anywhere, or whose user it is."""
-    rows = connection.execute(
-        "SELECT sequence FROM event WHERE sequence > ? AND payload IS NOT NULL AND (user_id = ? OR instr(payload, ?))",
-        (after, user_id, to_json(user_id)),
-    )
-    return [sequence for (sequence,) in rows]
-
-
-def erase_events(connection: sqlite3.Connection, sequences: Iterable[int]) -> Erased:
-    """Take their payloads, and their attempts' details. What had not gone out is dead."""
-    events: _Ids = [(sequence,) for sequence in sequences]
-    erased = connection.executemany(
-        "UPDATE event SET payload = NULL WHERE sequence = ? AND payload IS NOT NULL", events
-    )
-    connection.executemany(
-        "UPDATE attempt SET detail = '{}' WHERE delivery IN (SELECT id FROM delivery WHERE sequence = ?)", events
-    )
-    if events:  # a receiver's answer to a probe may be about one of them
-        connection.execute("UPDATE breaker SET detail = '{}'")
-    dead = connection.executemany(
-        "UPDATE delivery SET state = 'dead', reason = 'erased', held_until = NULL WHERE sequence = ? AND state = 'pending'",
-        events,
-    )
-    return Erased(erased.rowcount, dead.rowcount)
-
-
-# What says that the user was deleted goes last: without it nobody would come back for the rest.
-_NOT_TO_GO_OUT = """
-NOT EXISTS (SELECT 1 FROM delivery WHERE delivery.sequence = told.sequence AND state = 'pending')
-AND (told.type <> 'user.deleted' OR NOT EXISTS (
-    SELECT 1 FROM event AS earlier JOIN delivery USING (sequence)
-    WHERE earlier.user_id = told.user_id AND earlier.sequence < told.sequence AND earlier.payload IS NOT NULL
-    AND state = 'pending'))
-"""
-_DELETED_USERS = f"""
-SELECT user_id, sequence FROM event
-WHERE type = 'user.deleted' AND payload IS NOT NULL AND user_id IS NOT NULL AND EXISTS (
-    SELECT 1 FROM event AS told WHERE told.user_id = event.user_id AND told.sequence <= event.sequence
-    AND told.payload IS NOT NULL AND {_NOT_TO_GO_OUT})
-ORDER BY sequence LIMIT ?
-"""
-_TOLD_OF_THEM = f"""
-SELECT sequence FROM event AS told
-WHERE user_id = ? AND sequence <= ? AND payload IS NOT NULL AND {_NOT_TO_GO_OUT}
-"""
-
-
-def erase_deleted(connection: sqlite3.Connection, limit: int) -> Erased:
-    """As the contract says."""
-    users = connection.execute(_DELETED_USERS, (limit,)).fetchall()
-    return erase_events(
-        connection, [sequence for user in users for (sequence,) in connection.execute(_TOLD_OF_THEM, tuple(user))]
-    )

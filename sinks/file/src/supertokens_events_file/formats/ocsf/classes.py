@@ -99,7 +99,7 @@ TYPES: Mapping[EventClass, Mapping[int, str]] = {
         3: "tenant.user.associated tenant.user.association.failed",
         4: "tenant.user.disassociated",
     },
-    BASE: {_OTHER: "delivery.exhausted sink.disabled jwt.issued"},
+    BASE: {_OTHER: "delivery.exhausted sink.disabled jwt.issued user.data_erased"},
 }
 
 UNKNOWN, SUCCESS, FAILURE = (0, "Unknown"), (1, "Success"), (2, "Failure")
