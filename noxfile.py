@@ -38,7 +38,7 @@ def install(session: nox.Session, group: str, *packages: str) -> None:
 
 @nox.session
 def demo(session: nox.Session) -> None:
-    """A sign-up in a real app becomes a signed webhook and a line in a file."""
+    """What happens in a real app becomes a signed webhook, a Slack message, a Segment batch and a line in a file."""
     install(session, "demo", *PACKAGES)
     session.run("python", "-m", "demo", *session.posargs, env={"PYTHONPATH": str(ROOT / "tests")})
 

@@ -1,1 +1,1 @@
-"""The demo: a real app, a real receiver, an outage, and what came of each sign-in. ``python -m demo`` tells it."""
+"""The demo: a real app, four sinks, an outage, and what came of each sign-in. ``python -m demo`` tells it."""

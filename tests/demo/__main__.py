@@ -30,8 +30,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _tell(options: argparse.Namespace, report: Report) -> int:
-    same_secret = options.receiver_secret == "right"
-    with _folder(options.keep) as folder, set_up(folder, same_secret=same_secret) as stage:
+    with _folder(options.keep) as folder, set_up(folder, wrong=options.wrong_secret) as stage:
         missing = Story(stage, report).tell()
         if not missing:
             report.heading("What to try next")
@@ -43,10 +42,12 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="demo", description=__doc__)
     parser.add_argument("--keep", metavar="FOLDER", type=_new_folder, help="put the files there, and leave them")
     parser.add_argument(
-        "--receiver-secret",
-        choices=["right", "wrong"],
-        default="right",
-        help="wrong: the receiver has another secret than the sender (default: %(default)s)",
+        "--wrong-secret",
+        metavar="SINK",
+        action="append",
+        choices=["crm", "oncall", "analytics"],
+        default=[],
+        help="give this sink a secret that its place does not know: %(choices)s; may be given for each",
     )
     return parser.parse_args(arguments)
 

@@ -7,7 +7,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-from demo.stage import SECRET_VARIABLE, Stage
+from demo.stage import Stage
 
 __all__ = ["ideas"]
 
@@ -21,7 +21,10 @@ def ideas(stage: Stage, kept: Path | None) -> Iterator[Idea]:
         yield "Keep the outbox, the file and the TOML, and look inside:", [again(f"--keep {_beside_us('demo-files')}")]
     else:
         yield "The files are still there. Look inside:", list(_look_inside(stage, kept))
-    yield "See what it looks like when the receiver has another secret:", [again("--receiver-secret wrong")]
+    yield (
+        "See what it looks like when a sink (crm, oncall, analytics) has a wrong secret:",
+        [again("--wrong-secret oncall")],
+    )
     yield "Read the app, tests/demo/app.py, then put the same into yours: README.md, “Quick start”.", []
 
 
@@ -35,10 +38,10 @@ def again(options: str) -> str:
 
 def _look_inside(stage: Stage, kept: Path) -> Iterator[str]:
     yield f"export SUPERTOKENS_EVENTS_CONFIG={_from_here(kept / stage.toml.name)}"
-    yield f"export {SECRET_VARIABLE}={stage.secret}"
+    yield from (f"export {name}={value}" for name, value in stage.places.given.items())
     program = _from_here(Path(sys.executable).parent / "supertokens-events")
     yield from (f"{program} {command}" for command in ("status", "deliveries --sink crm", "events"))
-    yield f"head -1 {_from_here(kept / stage.file.name)}"
+    yield f"head -1 {_from_here(kept / stage.places.file.name)}"
 
 
 def _beside_us(name: str) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Self
 
 import httpx
 
@@ -21,17 +22,28 @@ class Answer:
     status: str
     seconds: float
 
+    @property
+    def result(self) -> str:
+        """The HTTP status, and what the body says."""
+        return f"{self.code} {self.status}".rstrip()
+
     def __str__(self) -> str:
-        return f"{self.method} {self.path} → {self.code} {self.status}".rstrip()
+        return f"{self.method} {self.path} → {self.result}"
 
 
 class Browser:
     """A visitor's browser, signed in by cookies. ``secrets`` are the tokens it was given, by name."""
 
-    def __init__(self, url: str) -> None:
-        headers = {"user-agent": "demo-browser/1.0", "st-auth-mode": "cookie"}
+    def __init__(self, url: str, name: str = "demo-browser/1.0") -> None:
+        headers = {"user-agent": name, "st-auth-mode": "cookie"}
         self._client = httpx.Client(base_url=url, headers=headers, timeout=20, trust_env=False)
         self.secrets: dict[str, str] = {}
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._client.close()
 
     def post(self, path: str, body: Mapping[str, object] | None = None) -> Answer:
         """POST, as the frontend does. Raises ``httpx.HTTPError`` when the app does not answer."""
@@ -43,8 +55,9 @@ class Browser:
                 self.secrets[f"the cookie {name} of {path}"] = value
         return Answer("POST", path, response.status_code, _status(response), seconds)
 
-    def close(self) -> None:
-        self._client.close()
+    def copy_cookies(self, other: Browser) -> None:
+        """Have the cookies that ``other`` has now."""
+        self._client.cookies = httpx.Cookies(other._client.cookies)
 
 
 def form(**fields: str) -> dict[str, object]:

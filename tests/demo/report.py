@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 import textwrap
 import time
@@ -12,9 +11,9 @@ from itertools import chain
 from rich.console import Console
 from rich.text import Text
 
+from demo.arrivals import Arrival, Trail
 from demo.browser import Answer
-from demo.evidence import Arrival
-from demo.receiver import Post
+from demo.places import SINKS
 from supertokens_events.outbox import Breaker
 
 __all__ = ["Report"]
@@ -23,6 +22,12 @@ WIDTH = 88
 INDENT = " " * 3
 LABEL = 10
 """Columns for who it was: browser, event, receiver."""
+
+COLUMN = 14
+"""Columns for a sink in the table."""
+
+FOUND = {"oncall": "message", "analytics": "batch", "audit": "line"}
+"""What a place has of an event."""
 
 LEASE = 30
 """Seconds: what is due later than that is being tried, and that is when its lease ends."""
@@ -90,52 +95,48 @@ class Report:
         """The browser asked, and was answered."""
         self.did("browser", str(answer))
 
-    def arrival(self, arrival: Arrival) -> None:
-        """One event, and where it is now."""
-        self._event(arrival)
-        self._place("webhook crm", *webhook(arrival))
-        self._place("file audit", *file(arrival))
+    def trail(self, trail: Trail) -> None:
+        """One event, and where it is now: at each sink that asked for it."""
+        self._event(trail)
+        for sink, arrival in trail.at.items():
+            self._place(sink, *stands(arrival))
 
-    def late_arrival(self, arrival: Arrival, soon: float | None) -> None:
+    def late_arrival(self, trail: Trail, soon: float | None) -> None:
         """One that had to wait, and how many seconds after the receiver's return it arrived there, if it did."""
-        mark, text = webhook(arrival)
-        self._event(arrival)
-        self._place("webhook crm", mark, text if soon is None else f"{text}, {soon:.1f} s after its return")
+        mark, text = stands(trail.at["crm"])
+        self._event(trail)
+        self._place("crm", mark, text if soon is None else f"{text}, {soon:.1f} s after its return")
 
-    def _event(self, arrival: Arrival) -> None:
-        self._line(f"{'event':<{LABEL}}", (f"{arrival.event.type:<26}", "bold"), (arrival.event.id, "dim"))
+    def _event(self, trail: Trail) -> None:
+        self._line(f"{'event':<{LABEL}}", (f"{trail.event.type:<30}", "bold"), (trail.event.id, "dim"))
 
     def no_event(self, why: str) -> None:
         """The browser did something, and no event came of it."""
         self._hanging(f"{INDENT}{'no event':<{LABEL}}", why)
 
-    def waiting(self, arrivals: Sequence[Arrival]) -> None:
-        """What lies in the outbox, and why."""
+    def waiting(self, trails: Sequence[Trail]) -> None:
+        """What lies in the outbox for the receiver, and why."""
         self._gap()
         self._line((f"{'event':<26}{'attempts':<10}why it waits", "dim"))
-        for arrival in arrivals:
-            columns = f"{arrival.event.type:<26}{arrival.attempts:<10}"
-            why = arrival.reason or (arrival.breaker.reason if arrival.breaker else "not tried yet")
-            self._hanging(INDENT + columns, why)
+        for trail in trails:
+            hook = trail.at["crm"]
+            why = hook.reason or (hook.breaker.reason if hook.breaker else "not tried yet")
+            self._hanging(f"{INDENT}{trail.event.type:<26}{hook.attempts:<10}", why)
 
     def away(self, breaker: Breaker) -> None:
         """How the webhook's breaker stands."""
         failing = f"failing for {time.time() - breaker.failing_since:.1f} s, next probe {_in(breaker.probe_at)}"
         self._gap()
-        self._hanging(f"{INDENT}{'webhook crm':<14}", f"{breaker.reason}\n{failing}", WAITS)
+        self._hanging(f"{INDENT}{name_of('crm'):<14}", f"{breaker.reason}\n{failing}", WAITS)
 
-    def post(self, post: Post) -> None:
-        """A request as the receiver got it."""
-        headers = [f"{name}: {post.headers[name]}" for name in ("webhook-id", "webhook-timestamp", "webhook-signature")]
-        self.code("\n".join([f"POST {post.path}", *headers, "", _readable(post.body)]))
-
-    def table(self, arrivals: Sequence[Arrival]) -> None:
+    def table(self, trails: Sequence[Trail]) -> None:
         """Every event, and where it came to."""
         self._gap()
-        self._line((f"{'event':<28}{'webhook crm':<28}file audit", "dim"))
-        for arrival in arrivals:
-            (sent_mark, sent), (line_mark, line) = webhook_in_short(arrival), file(arrival)
-            self._line((f"{arrival.event.type:<28}", "bold"), sent_mark, f" {sent:<26}", line_mark, f" {line}")
+        self._line((f"{'event':<30}" + "".join(f"{sink:<{COLUMN}}" for sink in SINKS).rstrip(), "dim"))
+        for trail in trails:
+            cells = (in_short(trail.at.get(sink)) for sink in SINKS)
+            padded = ((mark, f" {text}".ljust(COLUMN - 1)) for mark, text in cells)
+            self._line((f"{trail.event.type:<30}", "bold"), *chain.from_iterable(padded))
 
     def problems(self, sentences: Sequence[str]) -> None:
         """What is missing."""
@@ -149,10 +150,12 @@ class Report:
         self._console.print()
 
     def _line(self, *parts: Part, indent: str = INDENT) -> None:
-        self._console.print(Text.assemble(indent, *parts))
+        line = Text.assemble(indent, *parts)
+        line.rstrip()
+        self._console.print(line)
 
-    def _place(self, name: str, mark: Part, text: str) -> None:
-        self._hanging(f"{INDENT}{'':<{LABEL}}{name:<14}", text, mark)
+    def _place(self, sink: str, mark: Part, text: str) -> None:
+        self._hanging(f"{INDENT}{'':<{LABEL}}{name_of(sink):<19}", text, mark)
 
     def _hanging(self, prefix: str, text: str, mark: Part | None = None) -> None:
         """``text`` beside ``prefix`` and its mark, and below itself where one line is not enough."""
@@ -165,48 +168,42 @@ class Report:
             self._line(line, indent=" " * beside)
 
 
-def webhook(arrival: Arrival) -> tuple[Part, str]:
-    """How the webhook stands."""
+def name_of(sink: str) -> str:
+    """Its type and its name."""
+    return f"{SINKS[sink]} {sink}"
+
+
+def stands(arrival: Arrival) -> tuple[Part, str]:
+    """How one event stands at one sink."""
     if arrival.waits:
-        return WAITS, "\n".join([*(arrival.why or ["not tried yet"]), _next(arrival)])
-    if arrival.reason and not arrival.verified:
-        return BAD, arrival.reason
-    mark, text = webhook_in_short(arrival)
-    return mark, text.replace("verified", "signature verified")
+        return WAITS, "\n".join([*(arrival.why or ["not tried yet"]), *_next(arrival)])
+    if not arrival.found:
+        return BAD, arrival.reason or "not there"
+    if arrival.sink == "crm":
+        return GOOD, f"signature verified, attempt {arrival.attempts}"
+    return GOOD, f"{FOUND[arrival.sink]} {', '.join(map(str, arrival.found))}"
 
 
-def webhook_in_short(arrival: Arrival) -> tuple[Part, str]:
-    """The same in 26 columns."""
-    if arrival.webhook is None:
-        return BAD, "not sent"
-    if arrival.verified and not arrival.waits:
-        return GOOD, f"verified, attempt {arrival.attempts}"
-    return (WAITS if arrival.waits else BAD), f"{arrival.webhook.state}, attempt {arrival.attempts}"
+def in_short(arrival: Arrival | None) -> tuple[Part, str]:
+    """The same in a column of the table."""
+    if arrival is None:
+        return ("·", "dim"), ""
+    if arrival.waits:
+        return WAITS, "waits"
+    if not arrival.found:
+        return BAD, str(arrival.delivery.state) if arrival.delivery else "not sent"
+    if arrival.sink == "crm":
+        return GOOD, f"attempt {arrival.attempts}"
+    return stands(arrival)
 
 
-def file(arrival: Arrival) -> tuple[Part, str]:
-    """Where it stands in the file."""
-    return (GOOD, f"line {', '.join(map(str, arrival.lines))}") if arrival.lines else (BAD, "not there")
-
-
-def _next(arrival: Arrival) -> str:
+def _next(arrival: Arrival) -> Iterable[str]:
     if arrival.breaker:
-        return f"next probe {_in(arrival.breaker.probe_at)}"
-    return f"next attempt {_in(arrival.webhook.due_at if arrival.webhook else 0.0)}"
+        yield f"next probe {_in(arrival.breaker.probe_at)}"
+    elif arrival.delivery and not arrival.disabled:
+        yield f"next attempt {_in(arrival.delivery.due_at)}"
 
 
 def _in(moment: float) -> str:
     wait = moment - time.time()
     return f"in {wait:.1f} s" if 0.05 <= wait < LEASE else "now"
-
-
-def _readable(body: bytes) -> str:
-    """The JSON with one line per field; what does not fit on one is indented."""
-    fields = [_field(name, value) for name, value in json.loads(body).items()]
-    return "{\n  " + ",\n  ".join(fields) + "\n}"
-
-
-def _field(name: str, value: object) -> str:
-    line = f'"{name}": {json.dumps(value, ensure_ascii=False)}'
-    fits = len(line) + len(INDENT) + len("    ,") <= WIDTH
-    return line if fits else f'"{name}": ' + json.dumps(value, ensure_ascii=False, indent=2).replace("\n", "\n  ")

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import base64
 import os
-import secrets
 import socket
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,13 +16,12 @@ from fastapi import FastAPI
 
 from core_double import CoreDouble
 from demo.browser import Browser
-from demo.receiver import HOST, Receiver
+from demo.places import Places, open_places
+from demo.receiver import HOST
 from demo.watch import Watch
 from supertokens_events import Events
 
-__all__ = ["SECRET_VARIABLE", "Stage", "set_up"]
-
-SECRET_VARIABLE = "CRM_WEBHOOK_SECRET"
+__all__ = ["Stage", "set_up"]
 
 CONFIGURATION = """\
 [app]
@@ -35,11 +32,26 @@ url = "sqlite:events.db"                 # a file beside this one
 
 [sinks.crm]
 type   = "webhook"
-events = ["user.*", "session.*", "password.*"]
+events = ["user.*", "account.linked", "!user.metadata.*"]
 url    = "{hook}"
-secret = {{ env = "{variable}" }}
+secret = {{ env = "CRM_WEBHOOK_SECRET" }}
 allow_http     = true                    # this line and the next are needed only
 allow_networks = ["127.0.0.0/8"]         # because the receiver is on this machine
+
+[sinks.oncall]
+type   = "slack"
+events = ["session.token_theft_detected", "user.sign_in.failed"]
+webhook_url = {{ env = "SLACK_WEBHOOK_URL" }}
+allow_http     = true                    # again: this Slack is on this machine
+allow_networks = ["127.0.0.0/8"]
+
+[sinks.analytics]
+type   = "segment"
+events = ["user.*", "session.revoked"]
+write_key = {{ env = "SEGMENT_WRITE_KEY" }}
+endpoint  = "{segment}"  # else "us" or "eu"
+allow_http     = true
+allow_networks = ["127.0.0.0/8"]
 
 [sinks.audit]
 type   = "file"
@@ -53,68 +65,64 @@ class Stage:
     """Everything that runs, and where it is. ``reset_links`` are the mails that the app has sent."""
 
     toml: Path
-    file: Path
-    secret: str
-    same_secret: bool
     app_url: str
     core_url: str
-    receiver: Receiver
+    places: Places
     browser: Browser
+    stranger: Browser
     events: Events
     watch: Watch
     reset_links: list[str]
 
 
 @contextmanager
-def set_up(folder: Path, *, same_secret: bool = True) -> Iterator[Stage]:
-    """Start everything, with its files in ``folder``; stop it at the end. Sender and receiver share a secret, or do not."""
-    secret = _new_secret()
+def set_up(folder: Path, *, wrong: Collection[str] = ()) -> Iterator[Stage]:
+    """Start everything, with its files in ``folder``; stop it at the end. The sinks ``wrong`` have a secret that their
+    place does not know.
+    """
     with (
         CoreDouble() as core,
-        Receiver(secret if same_secret else _new_secret()) as receiver,
+        open_places(folder / "audit.jsonl", wrong=wrong) as places,
         socket.create_server((HOST, 0)) as listener,
     ):
         app_url = f"http://{HOST}:{listener.getsockname()[1]}"
-        toml, file = folder / "supertokens-events.toml", folder / "audit.jsonl"
-        toml.write_text(
-            CONFIGURATION.format(app=app_url, hook=receiver.url, variable=SECRET_VARIABLE, file=file), encoding="utf-8"
-        )
-        os.environ |= _environment(app_url, core.url, toml, secret)
+        toml = folder / "supertokens-events.toml"
+        toml.write_text(_configuration(app_url, places), encoding="utf-8")
+        os.environ |= {**_environment(app_url, core.url, toml), **places.given}
         from demo import app  # only now: like any app, it reads its environment when it is imported
 
         watch = Watch()
         app.events.plugins.manager.register(watch)
-        browser = Browser(app_url)
-        with _served(app.app, listener, app_url):
+        with (
+            _served(app.app, listener, app_url),
+            Browser(app_url) as browser,
+            Browser(app_url, "stranger/1.0") as stranger,
+        ):
             yield Stage(
                 toml=toml,
-                file=file,
-                secret=secret,
-                same_secret=same_secret,
                 app_url=app_url,
                 core_url=core.url,
-                receiver=receiver,
+                places=places,
                 browser=browser,
+                stranger=stranger,
                 events=app.events,
                 watch=watch,
                 reset_links=app.mailbox.links,
             )
-        browser.close()
         app.events.outbox.close()
 
 
-def _new_secret() -> str:
-    return "whsec_" + base64.b64encode(secrets.token_bytes(32)).decode()
+def _configuration(app_url: str, places: Places) -> str:
+    return CONFIGURATION.format(app=app_url, hook=places.receiver.url, segment=places.segment.url, file=places.file)
 
 
-def _environment(app_url: str, core_url: str, toml: Path, secret: str) -> Mapping[str, str]:
+def _environment(app_url: str, core_url: str, toml: Path) -> Mapping[str, str]:
     direct = filter(None, [os.environ.get("no_proxy") or os.environ.get("NO_PROXY"), HOST])
     return {
         "API_URL": app_url,
         "WEBSITE_URL": app_url,
         "CORE_URL": core_url,
         "SUPERTOKENS_EVENTS_CONFIG": str(toml),
-        SECRET_VARIABLE: secret,
         "SUPERTOKENS_TLDEXTRACT_DISABLE_HTTP": "1",  # the SDK would ask a public server for a list of domains
         "no_proxy": ",".join(direct),  # the core is on this machine, whatever proxy this machine uses
     }
