@@ -153,12 +153,10 @@ async def test_calls_at_once_keep_the_second(slack, webhook):
 async def test_a_name_that_is_none_is_not_kept(slack, app):
     """What Slack calls a message is a time; anything else in its place is neither kept nor answered to."""
     sink = app(threads="user")
-    await sink.open()
     for ts in (slack.token, "1" * 5000, 5, None):
         slack.misbehave(response(200, json.dumps({"ok": True, "ts": ts}), "application/json"))
-        assert await sink.deliver([delivery()]) == [Delivered({"status": 200, "channel": "#auth", "events": 1})]
-    await sink.deliver([delivery()])
-    await sink.close()
+        assert await deliver(sink) == [Delivered({"status": 200, "channel": "#auth", "events": 1})]
+    await deliver(sink)
 
     assert slack.messages[0].thread_ts is None
 
