@@ -2,6 +2,7 @@
 
 import json
 import time
+from contextlib import asynccontextmanager
 
 import anyio
 
@@ -38,14 +39,21 @@ def deliveries(count, event_type="user.signed_in", **fields):
     return [delivery(event_type, sequence=number, **fields) for number in range(1, count + 1)]
 
 
-async def deliver(sink, *sent):
-    """The outcomes of one call, with the sink opened before and closed after it."""
+@asynccontextmanager
+async def opened(sink):
+    """The sink, open; nothing with it takes longer than 20 s."""
     await sink.open()
     try:
         with anyio.fail_after(20):
-            return await sink.deliver(sent or [delivery()])
+            yield sink
     finally:
         await sink.close()
+
+
+async def deliver(sink, *sent):
+    """The outcomes of one call, with the sink opened before and closed after it."""
+    async with opened(sink):
+        return await sink.deliver(sent or [delivery()])
 
 
 def messages(event=None, *, mapping=None, traits=None, event_fields=None, **changes):

@@ -2,7 +2,8 @@
 
 import pytest
 
-from supertokens_events.testing import HttpAnswer, HttpPlace, SinkContract
+from supertokens_events.sink import Delivered, Rejected, Retry
+from supertokens_events.testing import HttpAnswer, HttpPlace, SinkContract, deviates
 from supertokens_events_segment import SegmentSink
 
 WRITE_KEY = "canaryOfTheContract0123456789abc"
@@ -40,3 +41,19 @@ class TestSegmentSink(SinkContract):
             "allow_http": True,
             "allow_networks": ["127.0.0.0/8"],
         }
+
+    @deviates("a 400 to the first event of all may be the place's: it is final once Segment has taken another one")
+    def test_a_refusal_is_final(self, sink, place):
+        """An event that Segment refuses, and nothing is taken, is kept; it is rejected when another one is taken."""
+        bad, good = self.deliveries(2)
+        place.refuse(self.trace(bad))
+
+        (alone,) = self.run_once(sink, [bad])
+        beside, taken = self.run_once(sink, [bad, good])
+
+        assert isinstance(alone, Retry)
+        assert alone.counts
+        assert alone.reason.strip()
+        assert isinstance(beside, Rejected)
+        assert beside.reason.strip()
+        assert isinstance(taken, Delivered)

@@ -91,7 +91,7 @@ async def test_our_messages_are_the_librarys(library, segment, event_type, say, 
     """Field by field, for each of the four calls and for nobody: the same but for the library's name and what is empty."""
     event = fact(event_type, **fields)
     theirs = [message for request in await library(lambda client: say(client, event)) for message in request.batch]
-    await deliver(segment_sink(segment.url, traits=TRAITS), delivery(event))
+    await deliver(segment_sink(segment.url, traits=TRAITS, context=["ip", "user_agent"]), delivery(event))
     ours = segment.requests[0].batch
 
     assert [_but_for_what_differs(message, _OURS) for message in ours] == [

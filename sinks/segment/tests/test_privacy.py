@@ -5,11 +5,11 @@ from itertools import chain, combinations
 from typing import get_args
 
 import pytest
-from segment_kit import delivery, messages, settings
+from segment_kit import CONTEXT, delivery, messages, settings
 
 from supertokens_events.catalog import builtin_types
 from supertokens_events_segment.fields import DEFAULT_TRAITS, IMPERSONAL, PERSONAL, Trait
-from supertokens_events_segment.messages import Mapper
+from supertokens_events_segment.messages import LIBRARY, Mapper
 
 # Fields that are never told unless a mapping names them, and why.
 WITHHELD = {
@@ -115,9 +115,24 @@ def test_an_admins_address_is_told_nowhere():
     assert "grace@canary.example" not in json.dumps(messages("role.created", traits=ALL, event_fields=fields))
 
 
+@pytest.mark.parametrize("traits", [[], ALL], ids=["no traits", "all traits"])
+@pytest.mark.parametrize("event_type", [*TYPES, "app.made"])
+def test_the_request_is_told_of_only_when_asked_for(event_type, traits):
+    """Without `context` no address and no browser leaves, whatever `traits` says; the library is named all the same."""
+    made = messages(event_type, traits=traits, event_fields={"context": CONTEXT})
+
+    assert {*chain(*(message["context"] for message in made))} <= {"library", "groupId"}
+    assert all(message["context"]["library"]["name"] == LIBRARY for message in made)
+    assert CONTEXT["ip"] not in json.dumps(made)
+    assert CONTEXT["user_agent"] not in json.dumps(made)
+
+
 def test_an_enriched_context_stays_here():
     """What a plugin adds to the context is not Segment's to know."""
-    assert "canary" not in json.dumps(messages(event_fields={"context": {"ip": "1.2.3.4", "city": "canary"}}))
+    made = messages(context=["ip"], event_fields={"context": {"ip": "1.2.3.4", "city": "canary"}})
+
+    assert "1.2.3.4" in json.dumps(made)
+    assert "canary" not in json.dumps(made)
 
 
 def test_the_stored_event_is_left_alone():

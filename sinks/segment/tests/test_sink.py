@@ -80,12 +80,12 @@ async def test_a_request_has_at_most_475_000_bytes(segment):
 def test_the_size_of_a_batch_is_exact():
     """A batch that is full to the byte is one request; one byte more makes two."""
     empty = len(body_of([], "2026-11-23T07:15:22.104Z"))
-    full = [Parcel(number, [b"x" * 18_999]) for number in range(24)]
+    full = [Parcel(number, f"evt_{number}", [b"x" * 18_999]) for number in range(24)]
     rest = MAX_BYTES - empty - sum(parcel.size for parcel in full) - 1
 
-    (batch,) = packed([*full, Parcel(24, [b"x" * rest])])
+    (batch,) = packed([*full, Parcel(24, "evt_24", [b"x" * rest])])
     assert len(body_of(batch, "2026-11-23T07:15:22.104Z")) == MAX_BYTES - 1  # a comma less than parcels
-    assert len([*packed([*full, Parcel(24, [b"x" * (rest + 1)])])]) == 2
+    assert len([*packed([*full, Parcel(24, "evt_24", [b"x" * (rest + 1)])])]) == 2
 
 
 async def test_only_what_is_too_large_is_dead(segment):

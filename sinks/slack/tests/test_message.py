@@ -258,3 +258,15 @@ def test_a_delivery_says_what_its_body_does_not():
     """An event whose payload was erased is still of its type and about its user."""
     assert document_of(raw(b"null"))["type"] == "user.created"
     assert document_of(raw({"user_id": None}))["user_id"] is None
+
+
+def test_a_body_that_is_nested_too_deep_says_nothing():
+    """What cannot be read for its depth is an event whose payload is gone, and no exception."""
+    assert document_of(raw(b"[" * 100_000))["type"] == "user.created"
+
+
+@pytest.mark.parametrize("spaces", [" " * 2000, "\n" * 5000, "\t \u2028" * 900])
+def test_spaces_hide_nothing(spaces):
+    """A value behind however many spaces is seen, and one that is nothing else is unknown."""
+    assert plain(f"{spaces}hidden", 200) == "hidden"
+    assert plain(spaces, 200) == "unknown"

@@ -148,6 +148,18 @@ def test_a_text_is_checked_at_the_start(text, sentence):
     assert said.startswith(f"sinks.oncall.templates: 'user.created': {sentence}")
 
 
+def test_all_templates_that_are_wrong_are_said():
+    """One start tells of each of them."""
+    said = problem(
+        WEBHOOK + 'templates = { "user.created" = "{x}", "user.signed_in" = "{", "user.deleted" = "In", nope = "a" }'
+    )
+
+    assert "'user.created': there is no field 'x'" in said
+    assert "; 'user.signed_in': a brace has no counterpart" in said
+    assert "; 'nope' is not an event type" in said
+    assert "'user.deleted'" not in said
+
+
 def test_a_dotted_key_is_a_type():
     """`user.created = "…"` in the table of texts means the type, though TOML reads it as a table."""
     settings = loaded(

@@ -17,6 +17,8 @@ _KEY = (401, 403)
 _LATER = (408, 410, 429, 460)  # these and nearly all of 5xx are what Segment's libraries try again
 _NEVER = (501, 505)
 _MAY_BE_ONE_EVENT = 500
+_SUCCESS = ("success", "ok")
+_ERROR = ("error", "errors")
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +60,9 @@ def meaning(answer: Answer, *, hide: Collection[str], now: float) -> Outcome | R
 
 
 def _is_from_segment(answer: Answer) -> bool:
-    """Whether it said success, or nothing against it: ``{"success": true}``, another object, "ok", nothing at all."""
+    """Whether it said success, or nothing against it: ``{"success": true}``, ``{}``, "ok", nothing at all. An object that
+    names an error, or a success that is not ``true``, is none, whatever else it says.
+    """
     text = answer.body.strip()
     if not text:
         return True
@@ -67,7 +71,7 @@ def _is_from_segment(answer: Answer) -> bool:
     except (ValueError, RecursionError):
         return text.lower() == b"ok"
     if isinstance(said, dict):
-        return said.get("success") is not False
+        return all(said.get(name, True) is True for name in _SUCCESS) and not any(said.get(name) for name in _ERROR)
     return isinstance(said, str) and said.lower() == "ok"
 
 

@@ -22,6 +22,7 @@ class Parcel:
     """One event's messages, which always go together, and its place among the deliveries of a call."""
 
     position: int
+    event_id: str
     messages: Sequence[bytes] = field(repr=False)
 
     @property

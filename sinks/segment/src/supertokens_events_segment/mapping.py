@@ -8,7 +8,7 @@ from difflib import SequenceMatcher
 from functools import cache
 from typing import Annotated, Any, get_args
 
-from pydantic import BeforeValidator, Field, field_validator
+from pydantic import AfterValidator, BeforeValidator, Field, field_validator
 
 from supertokens_events.catalog import Catalog, builtin_catalog
 from supertokens_events.event import event_type
@@ -17,7 +17,7 @@ from supertokens_events.suggest import nearest
 from supertokens_events_segment.fields import PERSONAL
 from supertokens_events_segment.rules import Call, Rule, rule_for
 
-__all__ = ["MappedType", "changed", "check", "doubts", "known_types"]
+__all__ = ["MappedType", "changed", "check", "doubts", "known_types", "not_blank"]
 
 _CALLS: tuple[Call, ...] = get_args(Call)
 _OFF = "off"
@@ -25,7 +25,15 @@ _GOES_WITH = {"name": "track", "properties": "track", "group_id": "group", "prev
 _MISTYPED = 0.9  # alike, where 1 is the same: "app.user.created" is not "user.created" mistyped
 _LONG_NAME = 255  # characters: what the narrowest of the usual warehouses and tools take
 
-Name = Annotated[str, Field(min_length=1, max_length=_LONG_NAME, pattern=r"\S")]
+
+def not_blank(value: str) -> str:
+    """``value``. Raises ``ValueError`` when there is nothing to be seen in it."""
+    if not value.strip():
+        raise ValueError("expected a text that is not empty")
+    return value
+
+
+Name = Annotated[str, Field(max_length=_LONG_NAME), AfterValidator(not_blank)]
 FieldName = Annotated[str, Field(min_length=1)]
 
 

@@ -7,14 +7,14 @@ from collections.abc import Iterable
 from typing import Annotated, Any, Literal, get_args
 
 import httpx
-from pydantic import Field, SecretStr, ValidationInfo, field_validator
+from pydantic import AfterValidator, Field, SecretStr, ValidationInfo, field_validator
 
 from supertokens_events.http import Networks, ProxyUrl
 from supertokens_events.retry import Duration
 from supertokens_events.sink import SinkSettings
 from supertokens_events.suggest import nearest
 from supertokens_events_segment.fields import DEFAULT_TRAITS, Trait
-from supertokens_events_segment.mapping import MappedTypes, check
+from supertokens_events_segment.mapping import MappedTypes, check, not_blank
 
 __all__ = ["ENDPOINTS", "SegmentSettings"]
 
@@ -33,7 +33,7 @@ class SegmentSettings(SinkSettings):
     """One source in Segment. ``write_key`` is its key; ``endpoint`` is ``"us"``, ``"eu"``, or the URL of something that speaks
     the same API.
 
-    ``traits`` is all that may be said of a person, ``context`` what may be said of where a request came from.
+    ``traits`` is all that may be said of a person, ``context`` what may be said of where a request came from: by default nothing.
     ``anonymous_id`` stands for the user in events about none. ``mapping`` changes what single event types become.
     ``timeout`` is in seconds and bounds a request. ``allow_http`` permits a URL without TLS, ``allow_networks`` (CIDRs)
     addresses that are not public. ``proxy`` is dialled instead of the endpoint.
@@ -43,8 +43,8 @@ class SegmentSettings(SinkSettings):
     allow_http: bool = False  # before `endpoint`, whose check reads it
     endpoint: str = "us"
     traits: tuple[Trait, ...] = DEFAULT_TRAITS
-    context: tuple[Literal["ip", "user_agent"], ...] = ("ip", "user_agent")
-    anonymous_id: Annotated[str, Field(min_length=1, max_length=200, pattern=r"\S")] = "supertokens-events"
+    context: tuple[Literal["ip", "user_agent"], ...] = ()
+    anonymous_id: Annotated[str, Field(max_length=200), AfterValidator(not_blank)] = "supertokens-events"
     mapping: MappedTypes = Field(default_factory=dict)  # after `traits`, which its check reads
     timeout: Annotated[Duration, Field(gt=0, le=40)] = 20.0
     allow_networks: Networks = ()

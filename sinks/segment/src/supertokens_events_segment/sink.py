@@ -12,11 +12,12 @@ import httpx
 from supertokens_events.http import Answer, Guard, Proxy, open_transport, post, probe, send
 from supertokens_events.sink import BatchPolicy, Delivery, Outcome, Retry, Sink
 from supertokens_events_segment.answers import Refused, meaning
-from supertokens_events_segment.batches import MAX_BYTES, MAX_MESSAGES, Parcel, body_of, packed
+from supertokens_events_segment.batches import MAX_BYTES, MAX_MESSAGES, Parcel, body_of
 from supertokens_events_segment.mapping import doubts
 from supertokens_events_segment.messages import LIBRARY, Mapper, library_version
 from supertokens_events_segment.sending import Sending
 from supertokens_events_segment.settings import SegmentSettings
+from supertokens_events_segment.verdicts import Verdicts
 
 __all__ = ["SegmentSink"]
 
@@ -51,6 +52,7 @@ class SegmentSink(Sink[SegmentSettings]):
             (b"user-agent", f"{LIBRARY}/{library_version()}".encode("ascii")),
             (b"authorization", b"Basic " + token.encode("ascii")),
         ]
+        self._verdicts = Verdicts()
         self._transport: httpx.AsyncBaseTransport | None = None
 
     async def open(self) -> None:
@@ -70,9 +72,13 @@ class SegmentSink(Sink[SegmentSettings]):
     async def deliver(self, deliveries: Sequence[Delivery]) -> Sequence[Outcome]:
         until = time.monotonic() + self.deadline - _MARGIN
         found = [self._mapper.messages(delivery) for delivery in deliveries]
-        parcels = [Parcel(number, one) for number, one in enumerate(found) if isinstance(one, list)]
-        sending = Sending(self._post, until=until)
-        await sending.send([*packed(parcels)])
+        parcels = [
+            Parcel(number, delivery.event_id, one)
+            for number, (delivery, one) in enumerate(zip(deliveries, found, strict=True))
+            if isinstance(one, list)
+        ]
+        sending = Sending(self._post, self._verdicts, until=until)
+        await sending.send(parcels)
         return [sending.outcomes[number] if isinstance(one, list) else one for number, one in enumerate(found)]
 
     async def _post(self, batch: Sequence[Parcel], within: float) -> Outcome | Refused:

@@ -29,7 +29,7 @@ def document_of(delivery: Delivery) -> Document:
     """What is stored of the event. A body that says none leaves what the delivery itself knows."""
     try:
         document = json.loads(delivery.body)
-    except ValueError:
+    except (ValueError, RecursionError):
         document = None
     known = {"id": delivery.event_id, "type": delivery.event_type, "user_id": delivery.user_id}
     return {**known, "tenant_id": delivery.tenant_id, **(document if isinstance(document, dict) else {})}

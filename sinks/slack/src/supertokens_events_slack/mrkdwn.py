@@ -24,9 +24,9 @@ _CUT = "…"
 
 def plain(value: Any, longest: int) -> str:
     """``value`` as one line of at most ``longest`` characters. What cannot be seen, or turns the direction of the text, is
-    shown as a replacement character.
+    shown as a replacement character; what is nothing but spaces is unknown.
     """
-    line = " ".join(in_words(value)[: 4 * longest].split())
+    line = " ".join(in_words(value).split()) or UNKNOWN
     seen = "".join(
         sign if sign.isprintable() or sign in _JOINERS else "\N{REPLACEMENT CHARACTER}" for sign in line[: longest + 1]
     )

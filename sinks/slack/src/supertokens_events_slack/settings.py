@@ -140,8 +140,9 @@ class SlackSettings(SinkSettings):
     @field_validator("templates")
     @classmethod
     def _templates(cls, value: dict[str, str]) -> dict[str, str]:
-        for name, text in value.items():
-            _template(name, text)
+        """All that is wrong at once: each start that fails is one more try for somebody."""
+        if problems := [problem for name, text in value.items() if (problem := _problem(name, text))]:
+            raise ValueError("; ".join(problems))
         return value
 
     @field_validator("dashboard_url")
@@ -183,6 +184,14 @@ def _template(name: str, text: str) -> Template:
         return Template.parse(text, builtin_catalog().get(name))
     except ValueError as error:
         raise ValueError(f"{name!r}: {error}") from None
+
+
+def _problem(name: str, text: str) -> str | None:
+    try:
+        _template(name, text)
+    except ValueError as error:
+        return str(error)
+    return None
 
 
 def _url(text: str, info: ValidationInfo, example: str) -> httpx.URL:
