@@ -170,6 +170,45 @@ def test_check_shows_the_configuration_sink_by_sink(place):
     assert re.search(r"without +[^(]*session\.refreshed", second)
 
 
+def test_check_shows_nested_settings_as_the_file_has_them(empty):
+    """A table in a sink's settings is shown as TOML, without what is not set; with `--json`, as an object."""
+    empty.configure("""
+        [outbox]
+        url = "sqlite:events.db"
+        [sinks.audit]
+        type = "file"
+        events = ["*"]
+        path = "x"
+        rotate = { size = "1KiB", compress = "gzip" }
+    """)
+
+    assert re.search(r'  rotate +\{ size = 1024, compress = "gzip" \}\n', empty.run("check").stdout)
+    assert empty.lines("check")[1]["settings"]["rotate"] == {"size": 1024, "compress": "gzip"}
+
+
+def test_check_warns_of_two_ways_to_write_one_file(empty):
+    """What a sink finds doubtful beside an earlier one of its type is a warning, said once."""
+    empty.configure("""
+        [outbox]
+        url = "sqlite:events.db"
+        [sinks.a]
+        type = "file"
+        events = ["*"]
+        path = "x"
+        [sinks.b]
+        type = "file"
+        events = ["*"]
+        path = "x"
+        format = "ocsf"
+    """)
+
+    result = empty.run("check")
+
+    assert result.exit_code == 0
+    assert re.search(r"warning: sinks\.b\.path: the sink 'a' writes \S*x too, with another format: ", result.stderr)
+    assert result.stderr.count("warning") == 1
+
+
 def test_check_as_json(place):
     """With `--json` the outbox and each sink are one object."""
     outbox, first, second = place.lines("check")
@@ -527,7 +566,7 @@ def test_check_shows_what_a_sink_asks_for(place, monkeypatch):
     printed = place.run("check").stdout
     _, first, second, *_ = place.lines("check")
 
-    assert "where     data.method: a, b, context: ip: exists: true\n" in printed
+    assert 'where     { "data.method" = ["a", "b"], context = { ip = { exists = true } } }\n' in printed
     assert "ordering  user\n" in printed
     assert "rate      1 call a minute\n" in printed
     assert (first["ordering"], first["rate"], second["ordering"], second["rate"]) == ("user", 60 / 3600, "none", None)

@@ -42,7 +42,9 @@ class Log:
         self._now = now
 
     def append(self, lines: bytes, turn: Turn) -> bool:
-        """Add ``lines``, all to one file, or none and an ``OSError``, such as when it is not our turn in time. Returns whether another file was put aside first."""
+        """Add ``lines``, all to one file, or none and an ``OSError``, such as when it is not ours in our ``turn``. Returns
+        whether another file was put aside first.
+        """
         was_put_aside = False
         while True:
             with locked(self._path, turn) as file:

@@ -52,6 +52,7 @@ class Pipe:
         self._path = path
         self._lock = threading.Lock()
         self._file: int | None = None
+        self._rest = b""  # of a line that has begun
 
     def write(self, lines: Sequence[bytes], turn: Turn) -> tuple[int, OSError | None]:
         """Returns how many of ``lines`` are in the pipe, each of them whole, and what kept out the rest. Waits for its reader as
@@ -61,9 +62,9 @@ class Pipe:
         """
         with self._lock:
             file = self._opened()
-            hold(file, turn)
             try:
-                return _pour(file, lines, turn)
+                hold(file, turn)
+                return self._pour(file, lines, turn)
             finally:
                 fcntl.flock(file, fcntl.LOCK_UN)
 
@@ -77,7 +78,7 @@ class Pipe:
     def _opened(self) -> int:
         if self._file is not None and not is_at(self._path, self._file):
             os.close(self._file)
-            self._file = None
+            self._file, self._rest = None, b""
         if self._file is None:
             try:
                 self._file = os.open(self._path, _FLAGS)
@@ -85,33 +86,41 @@ class Pipe:
                 raise _said(error) from error
         return self._file
 
+    def _pour(self, file: int, lines: Sequence[bytes], turn: Turn) -> tuple[int, OSError | None]:
+        for number, line in enumerate(lines):
+            try:
+                self._finish(file, turn)
+                self._put(file, line, turn)
+                turn.progressed()
+            except OSError as error:
+                return number, _said(error)
+        return len(lines), None
 
-def _pour(file: int, lines: Sequence[bytes], turn: Turn) -> tuple[int, OSError | None]:
-    for number, line in enumerate(lines):
+    def _put(self, file: int, line: bytes, turn: Turn) -> None:
+        """One line. A short one is taken whole or not at all; for a longer one that is so only of an empty pipe."""
+        if len(line) > select.PIPE_BUF:
+            _make_room(file, len(line))
+            while _unread(file):
+                _wait(turn)
+        self._rest = line
         try:
-            _put(file, line, turn)
-        except OSError as error:
-            return number, _said(error)
-    return len(lines), None
+            self._finish(file, turn)
+        finally:
+            if self._rest is line:  # nothing of it is there
+                self._rest = b""
 
-
-def _put(file: int, line: bytes, turn: Turn) -> None:
-    """One line. A short one is taken whole or not at all; for a longer one that is so only of an empty pipe."""
-    if len(line) > select.PIPE_BUF:
-        _make_room(file, len(line))
-        while _unread(file):
-            _wait(turn)
-    while line:
-        try:
-            line = line[os.write(file, line) :]
-        except BlockingIOError:
-            _wait(turn)
+    def _finish(self, file: int, turn: Turn) -> None:
+        while self._rest:
+            try:
+                self._rest = self._rest[os.write(file, self._rest) :]
+            except BlockingIOError:
+                _wait(turn)
 
 
 def _make_room(file: int, size: int) -> None:
     """See that an empty pipe takes so many bytes, where the system has a say in it."""
     if hasattr(fcntl, "F_SETPIPE_SZ") and fcntl.fcntl(file, fcntl.F_GETPIPE_SZ) < size:
-        with suppress(OSError):  # more than the system allows: then it goes in pieces, as its reader takes them
+        with suppress(OSError):  # more than the system allows: then the line goes in pieces, as its reader takes them
             fcntl.fcntl(file, fcntl.F_SETPIPE_SZ, size)
 
 

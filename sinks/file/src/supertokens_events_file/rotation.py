@@ -80,7 +80,8 @@ def _after(last: datetime, now: datetime) -> datetime:
     try:
         return max(now, last + _SMALLEST)
     except OverflowError:
-        raise OSError(errno.EOVERFLOW, f"a file in its directory says {last:{_STAMP}}, and no name sorts after that") from None
+        why = f"beside it is one of {last:{_STAMP}}, and no name sorts after that: rename it"
+        raise OSError(errno.EOVERFLOW, why) from None
 
 
 def _is_over(period: Period, moment: float, now: datetime) -> bool:

@@ -35,3 +35,7 @@ class Turn:
             return False
         pause, self._pause = min(left, self._pause), min(2 * self._pause, _LONGEST_PAUSE)
         return not self._given_up.wait(pause)
+
+    def progressed(self) -> None:
+        """What was waited for has come: the next time begins with a short pause."""
+        self._pause = _FIRST_PAUSE

@@ -36,7 +36,9 @@ class Upkeep:
             self._ends.clear()
 
     def stop(self, patience: float = 3.0) -> None:
-        """No more of it until :meth:`start`. What runs has ``patience`` seconds to come to its end, and is then told to stop where it is."""
+        """No more of it until :meth:`start`. What runs has ``patience`` seconds to come to its end, and is then told to stop
+        where it is.
+        """
         with self._lock:
             self._is_over = True
             thread = self._thread
