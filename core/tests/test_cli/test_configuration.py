@@ -215,8 +215,8 @@ def test_check_shows_nested_settings_as_the_file_has_them(empty):
 
 
 def test_check_warns_of_sinks_that_do_not_go_together(empty):
-    """What a sink finds doubtful beside the earlier ones of its type is a warning, said once."""
-    shelves(empty, a="", b='room = "attic"', c="")
+    """What a sink finds doubtful beside the earlier ones of its type that are turned on is a warning, said once."""
+    shelves(empty, a="", b='room = "attic"', c="", d="enabled = false")
 
     result = empty.run("check")
 

@@ -204,7 +204,7 @@ class Dispatcher:
             del self._scopes[lane]
             if (ended := self._leaving.pop(lane, None)) is not None:
                 with anyio.move_on_after(_CLOSE_WAIT, shield=True), contextlib.suppress(OutboxError):
-                    await lane.close()
+                    await self._close_lane(lane)
                 ended.set()
 
     async def _follow(self, supply: Supply) -> None:

@@ -49,15 +49,17 @@ def _pattern_warnings(pattern: str, settings: Settings, catalog: Catalog) -> Ite
 
 
 def _own_warnings(config: SinkConfig, earlier: list[Sink[Any]]) -> Sequence[str]:
-    """What the sink says of itself, and beside the ``earlier`` ones, to which it is added."""
+    """What the sink says of itself, and beside the ``earlier`` ones that are turned on, to which it is added."""
     try:
         sink = config.build()
         if sink is None:
             return ()
-        found = [*sink.warnings(), *sink.clashes([one for one in earlier if one.type == sink.type])]
+        found = list(sink.warnings())
+        if config.enabled:
+            found += sink.clashes([one for one in earlier if one.type == sink.type])
+            earlier.append(sink)
     except Exception as error:  # a sink's bug is a finding here
         return [f"type: its settings cannot be looked at: {describe_exception(error)}; that is a bug in the sink"]
-    earlier.append(sink)
     return found
 
 
