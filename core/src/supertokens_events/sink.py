@@ -167,18 +167,26 @@ class Sink(ABC, Generic[SettingsT]):
         self.settings = settings
 
     async def open(self) -> None:
-        """Make what lives as long as the sink: connections, files. Called once, before the first :meth:`deliver`."""
+        """Make what lives until :meth:`close`: connections, files. Called before the first :meth:`deliver`, and again before the
+        next one after :meth:`close`, which may be on another event loop.
+        """
 
     @abstractmethod
     async def deliver(self, deliveries: Sequence[Delivery]) -> Sequence[Outcome]:
         """Deliver, and say for each delivery, in order, what came of it."""
 
     async def close(self) -> None:
-        """Give back what :meth:`open` made. Called once; nothing is delivered afterwards."""
+        """Give back what :meth:`open` made. Nothing is delivered afterwards, unless it is opened again."""
 
     def warnings(self) -> Sequence[str]:
         """What a person should know of its settings, as sentences that begin with the key: such as a key that ends soon. Quick,
         and asks nobody. For ``check``.
+        """
+        return ()
+
+    def clashes(self, others: Sequence[Sink[Any]]) -> Sequence[str]:  # noqa: ARG002 - for a type whose sinks may meet
+        """What a person should know of it beside ``others``, earlier sinks of its type, as sentences that begin with the key:
+        such as two that write one file in different ways. Quick, and asks nobody. For ``check``.
         """
         return ()
 

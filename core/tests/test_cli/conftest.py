@@ -79,12 +79,17 @@ BOX = """
             if self.settings.broken:
                 raise OSError("no place")
 
+        async def close(self):
+            if self.settings.block == "its close":
+                await anyio.to_thread.run_sync(block)
+
         async def deliver(self, deliveries):
             if self.settings.wait_for:
                 print('{"event": "box: delivering"}', file=sys.stderr, flush=True)
                 await anyio.Path(self.settings.wait_for).read_text()
             if self.settings.block:
                 print('{"event": "box: blocking"}', file=sys.stderr, flush=True)
+            if self.settings.block in BLOCK:
                 await BLOCK[self.settings.block]()
             if self.settings.hang:
                 signal.raise_signal(signal.SIGTERM)

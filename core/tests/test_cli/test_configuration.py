@@ -170,6 +170,62 @@ def test_check_shows_the_configuration_sink_by_sink(place):
     assert re.search(r"without +[^(]*session\.refreshed", second)
 
 
+SHELF = """
+    from supertokens_events import hookimpl
+    from supertokens_events.sink import Sink, SinkSettings
+
+    class Limits(SinkSettings):
+        books: int | None = None
+        kind: str | None = None
+        heights: list[int] = []
+
+    class ShelfSettings(SinkSettings):
+        room: str = "hall"
+        limits: Limits = Limits()
+
+    class Shelf(Sink[ShelfSettings]):
+        type = "shelf"
+        Settings = ShelfSettings
+
+        async def deliver(self, deliveries):
+            return []
+
+        def clashes(self, others):
+            return [f"room: {one.name!r} is there too" for one in others if one.settings.room == self.settings.room]
+
+    @hookimpl
+    def register_sink_types():
+        return [Shelf]
+"""
+
+
+def shelves(empty, **sinks):
+    """A configuration with a shelf for each, with its own lines."""
+    empty.install("shelf", SHELF)
+    tables = [f'[sinks.{name}]\ntype = "shelf"\nevents = ["*"]\n{lines}' for name, lines in sinks.items()]
+    empty.configure("\n".join(['[outbox]\nurl = "sqlite:events.db"', *tables]))
+
+
+def test_check_shows_nested_settings_as_the_file_has_them(empty):
+    """A table in a sink's settings is shown as TOML, without what is not set; with `--json`, as an object."""
+    shelves(empty, a='limits = { kind = "old \\"books\\"", heights = [20, 30] }')
+
+    assert '  limits   { kind = "old \\"books\\"", heights = [20, 30] }\n' in empty.run("check").stdout
+    assert empty.lines("check")[1]["settings"] == {"limits": {"kind": 'old "books"', "heights": [20, 30]}}
+
+
+def test_check_warns_of_sinks_that_do_not_go_together(empty):
+    """What a sink finds doubtful beside the earlier ones of its type that are turned on is a warning, said once."""
+    shelves(empty, a="", b='room = "attic"', c="", d="enabled = false")
+
+    result = empty.run("check")
+
+    assert (result.exit_code, result.stderr) == (
+        0,
+        "supertokens-events.toml: warning: sinks.c.room: 'a' is there too\n",
+    )
+
+
 def test_check_as_json(place):
     """With `--json` the outbox and each sink are one object."""
     outbox, first, second = place.lines("check")
@@ -527,7 +583,7 @@ def test_check_shows_what_a_sink_asks_for(place, monkeypatch):
     printed = place.run("check").stdout
     _, first, second, *_ = place.lines("check")
 
-    assert "where     data.method: a, b, context: ip: exists: true\n" in printed
+    assert 'where     { "data.method" = ["a", "b"], context = { ip = { exists = true } } }\n' in printed
     assert "ordering  user\n" in printed
     assert "rate      1 call a minute\n" in printed
     assert (first["ordering"], first["rate"], second["ordering"], second["rate"]) == ("user", 60 / 3600, "none", None)

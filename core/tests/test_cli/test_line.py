@@ -382,6 +382,20 @@ def test_a_sink_that_blocks_does_not_keep_it_alive(place, blocked):
     assert (delivery["state"], delivery["used"]) == ("pending", 0)
 
 
+def test_a_sink_that_does_not_close_is_named(place):
+    """When a sink does not come to its end, the sentence names it, though its deliveries are done."""
+    place.file.write_text(place.file.read_text().replace('first.jsonl"', 'first.jsonl"\nblock = "its close"'))
+    place.run("send", "user.created", "--sink", "first")
+
+    process = place.start("dispatch", program=[sys.executable, "-c", SHORT_GRACE])
+    until(process, "box: blocking")
+    process.send_signal(signal.SIGTERM)
+    ending = until(process, "Ending at once")
+
+    assert process.wait(timeout=5) == 1
+    assert ending["sinks"] == ["first"]
+
+
 def test_a_second_signal_ends_a_blocked_process(place):
     """Even while a sink blocks the event loop, another signal ends the process at once."""
     place.file.write_text(place.file.read_text().replace('first.jsonl"', 'first.jsonl"\nblock = "the event loop"'))

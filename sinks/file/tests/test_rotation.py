@@ -18,6 +18,7 @@ from supertokens_events_file.log import Log
 from supertokens_events_file.rotation import closed_files, put_aside
 from supertokens_events_file.settings import RotateSettings
 from supertokens_events_file.tidying import tidy
+from supertokens_events_file.turn import Turn
 
 pytestmark = pytest.mark.anyio
 
@@ -86,7 +87,7 @@ def test_a_period_that_has_just_begun_is_one_file(path):
     tomorrow = datetime.now(UTC) + timedelta(days=1)
     log = Log(path, RotateSettings(every="day"), now=lambda: tomorrow)
 
-    put_aside = [log.append(b"{}\n") for _ in range(3)]
+    put_aside = [log.append(b"{}\n", Turn(1)) for _ in range(3)]
 
     assert put_aside == [False] * 3
 
@@ -142,6 +143,20 @@ def test_names_sort_whatever_the_clock_says(path):
         put_aside(path, now)
 
     assert [(path.parent / name).read_text() for name in names(path)] == ["0", "1", "2", "3"]
+
+
+async def test_no_name_sorts_after_the_last(path):
+    """Beside a file of the last moment there is, none can be put aside: the event waits, and the reason says what to do."""
+    path.write_bytes(b'{"n":1}\n')
+    path.with_name("events.99991231T235959.999999Z.jsonl").touch()
+
+    (outcome,) = await deliver(path, delivery(2), rotate={"size": "8B"})
+
+    assert outcome.away
+    assert outcome.reason == (
+        f"{path}: it is to be put aside, and cannot be: beside it is one of 99991231T235959.999999Z, and no name sorts after "
+        "that: rename it"
+    )
 
 
 NOT_OURS = [
@@ -351,6 +366,18 @@ def test_a_sink_that_ends_does_not_wait_for_a_large_file(path):
     assert names(path) == [plain.name]
 
 
+async def test_a_sink_that_is_opened_again_tidies_again(path):
+    """After a close and an open what is put aside is compressed as before."""
+    sink = FileSink("audit", FileSettings(path=path, rotate=RotateSettings(size="8B", compress="gzip")))
+
+    for number in range(4):
+        await sink.open()
+        await sink.deliver([delivery(number)])
+        await sink.close()
+
+    assert [one.ending for one in closed_files(path)] == [".gz"] * 3
+
+
 # Others
 
 
@@ -374,7 +401,7 @@ async def test_a_file_that_is_renamed_before_it_is_ours(path, monkeypatch):
     flock = fcntl.flock
 
     def renamed_meanwhile(file, operation):
-        if operation == fcntl.LOCK_EX and not moved.exists():
+        if operation & fcntl.LOCK_EX and path.stat().st_size and not moved.exists():
             path.rename(moved)
         flock(file, operation)
 

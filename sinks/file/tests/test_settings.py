@@ -43,6 +43,8 @@ def test_rotate_is_written_as_people_do():
     ("line", "says"),
     [
         ("", "path: "),
+        ('path = ""', "path: names no file"),
+        ('path = "."', "path: names no file"),
         ('path = "x"\npaht = "y"', "paht"),
         ('path = "x"\nformat = "csv"', "format: "),
         ('path = "x"\nfsync = true', "fsync: "),
@@ -83,6 +85,41 @@ def test_an_age_without_a_period_is_doubtful():
 
     assert [warning.split(" ")[0] for warning in doubtful.warnings()] == ["rotate.max_age"]
     assert list(fine.warnings()) == []
+
+
+def sinks(tmp_path, *tables):
+    """Sinks ``a``, ``b``, … as they are configured."""
+    return [
+        FileSink(name, FileSettings.model_validate(table, context={"folder": tmp_path}))
+        for name, table in zip("abcd", tables, strict=False)
+    ]
+
+
+@pytest.mark.parametrize(
+    ("table", "differs"),
+    [
+        ({"format": "ocsf"}, "format"),
+        ({"rotate": {"size": "1MiB"}}, "rotate"),
+        ({"format": "ocsf", "rotate": {"size": "1MiB"}}, "format and another rotate"),
+    ],
+)
+def test_two_ways_to_write_one_file_are_doubtful(tmp_path, table, differs):
+    """Who gives two sinks one file, and another format or rotation, is told which ones they are, also by way of a link."""
+    (tmp_path / "link").symlink_to(tmp_path)
+    one, other = sinks(tmp_path, {"path": "x"}, {"path": "link/x"} | table)
+
+    (said,) = other.clashes([one])
+
+    assert said.startswith(
+        f"path: the sink 'a' writes {tmp_path}/link/x too, with another {differs}: give each its own"
+    )
+
+
+def test_sinks_that_go_together(tmp_path):
+    """One file for two sinks is fine where both write it in one way, and so are two files in two ways."""
+    one, same, other = sinks(tmp_path, {"path": "x"}, {"path": "x", "fsync": "always"}, {"path": "y", "format": "ocsf"})
+
+    assert (same.clashes([one]), other.clashes([one, same])) == ([], [])
 
 
 def test_a_mistake_is_refused_without_a_configuration_too():

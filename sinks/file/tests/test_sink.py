@@ -7,8 +7,9 @@ import signal
 import stat
 import subprocess
 import sys
+import threading
 import time
-from contextlib import contextmanager
+from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 
 import anyio
@@ -17,6 +18,7 @@ from filing import deliver, delivery
 
 from supertokens_events.sink import Delivered, Retry
 from supertokens_events_file import FileSettings, FileSink, lines, register_sink_types
+from supertokens_events_file.turn import Turn
 
 pytestmark = pytest.mark.anyio
 
@@ -256,15 +258,92 @@ with open(sys.argv[1], "a") as file:
 """
 
 
-async def test_a_lock_that_is_held_does_not_hold_the_loop(path):
-    """While another process has the file, the event loop goes on, and the sink can be cancelled."""
+@asynccontextmanager
+async def held(path):
+    """Another process has the file."""
     async with await anyio.open_process([sys.executable, "-c", HOLDER, path]) as holder:
         await holder.stdout.receive()
-        with anyio.move_on_after(0.1) as scope:
-            await deliver(path)
+        yield
         await holder.stdin.aclose()
 
+
+def hurried(path, **settings):
+    """A sink whose calls may take only half a second."""
+    sink = FileSink("audit", FileSettings(path=path, **settings))
+    sink.deadline = 0.5
+    return sink
+
+
+def ended(sink):
+    """Wait for the thread of a call that has ended before it."""
+    with sink._writes:
+        pass
+
+
+async def test_a_lock_that_is_held_is_a_retry(path):
+    """While another process has the file, the event waits: the sink says so before its deadline, and writes nothing later."""
+    sink = hurried(path)
+
+    async with held(path):
+        with anyio.fail_after(sink.deadline):
+            outcomes = await sink.deliver([delivery(1), delivery(2)])
+    await sink.deliver([delivery(3)])
+    await sink.close()
+
+    assert outcomes == [Retry(f"{path}: it is locked by another process", away=True)] * 2
+    assert path.read_bytes() == b'{"n":3}\n'
+
+
+async def test_a_call_that_is_cancelled_writes_nothing_later(path):
+    """While another process has the file, the event loop goes on, and a call that was cancelled does not write afterwards."""
+    sink = FileSink("audit", FileSettings(path=path))
+
+    async with held(path):
+        with anyio.move_on_after(0.1) as scope:
+            await sink.deliver([delivery(1)])
+    ended(sink)
+    await sink.deliver([delivery(2)])
+    await sink.close()
+
     assert scope.cancelled_caught
+    assert path.read_bytes() == b'{"n":2}\n'
+
+
+def test_a_lock_that_comes_too_late_is_given_back(path):
+    """Whose outcome nobody waits for any more writes nothing, though it is its turn, and keeps the file from nobody."""
+    late = Turn(10)
+    late.give_up()
+
+    with pytest.raises(TimeoutError, match="too late"), lines.locked(path, late):
+        pytest.fail("it may write")
+
+    with lines.locked(path, Turn(0)) as file:
+        assert os.fstat(file).st_size == 0
+
+
+async def test_a_disk_that_hangs_has_one_thread(path, monkeypatch):
+    """While a write hangs, each call says so in its time, and none begins another one; then it goes on."""
+    begun, goes_on = [], threading.Event()
+    write = os.write
+
+    def hangs(file, data):
+        begun.append(data)
+        goes_on.wait(10)
+        return write(file, data)
+
+    monkeypatch.setattr(lines.os, "write", hangs)
+    sink = hurried(path)
+    with anyio.fail_after(sink.deadline):
+        outcomes = [*await sink.deliver([delivery(1)])]
+    outcomes += [(await sink.deliver([delivery(1)]))[0] for _ in range(50)]
+    count = len(begun)
+    goes_on.set()
+    ended(sink)
+    await sink.deliver([delivery(2)])
+    await sink.close()
+
+    assert outcomes == [Retry(f"{path}: a write to it has not come to its end", away=True)] * 51
+    assert (count, path.read_bytes()) == (1, b'{"n":1}\n{"n":2}\n')
 
 
 async def test_check_finds_nothing_wrong(path):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -185,9 +187,24 @@ def _in_words(value: Any) -> str:
         case list():
             return ", ".join(map(_in_words, value))
         case dict():
-            return ", ".join(f"{name}: {_in_words(item)}" for name, item in value.items())
+            return _in_toml(value)
         case _:
             return str(value)
+
+
+def _in_toml(value: Any) -> str:
+    """As the file has it, on one line; JSON writes plain values as TOML does."""
+    match value:
+        case list():
+            return f"[{', '.join(map(_in_toml, value))}]"
+        case dict():
+            return f"{{ {', '.join(f'{_key(name)} = {_in_toml(item)}' for name, item in value.items())} }}"
+        case _:
+            return json.dumps(value, ensure_ascii=False)
+
+
+def _key(name: str) -> str:
+    return name if re.fullmatch(r"[A-Za-z0-9_-]+", name) else json.dumps(name, ensure_ascii=False)
 
 
 def _retry_in_words(retry: Mapping[str, Any]) -> str:

@@ -68,7 +68,9 @@ def _own_settings(config: SinkConfig, table: Mapping[str, Any]) -> dict[str, Any
 def _shown(key: str, value: Any, table: Mapping[str, Any]) -> Any:
     """``value`` without secrets; only where it comes from, if the file refers to a variable or a file."""
     sources = ", ".join(_sources(table.get(key)))
-    return f"from {sources}" if sources else _without_secrets(to_jsonable_python(value, fallback=str))
+    if sources:
+        return f"from {sources}"
+    return _without_secrets(to_jsonable_python(value, fallback=str, exclude_none=True))
 
 
 def _sources(value: Any) -> Iterator[str]:

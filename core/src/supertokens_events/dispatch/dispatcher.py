@@ -204,7 +204,7 @@ class Dispatcher:
             del self._scopes[lane]
             if (ended := self._leaving.pop(lane, None)) is not None:
                 with anyio.move_on_after(_CLOSE_WAIT, shield=True), contextlib.suppress(OutboxError):
-                    await lane.close()
+                    await self._close_lane(lane)
                 ended.set()
 
     async def _follow(self, supply: Supply) -> None:
@@ -254,9 +254,15 @@ class Dispatcher:
         with anyio.move_on_after(_CLOSE_WAIT, shield=True):
             async with anyio.create_task_group() as closing:
                 for lane in self.lanes:
-                    closing.start_soon(lane.close)
+                    closing.start_soon(self._close_lane, lane)
                 if self._listeners.any_told:
                     closing.start_soon(self._end_listeners)
+
+    async def _close_lane(self, lane: Lane) -> None:
+        """One that does not end in time stays unfinished."""
+        self._at_work[lane] = None
+        await lane.close()
+        del self._at_work[lane]
 
 
 def _first(group: BaseExceptionGroup[Exception]) -> Exception:

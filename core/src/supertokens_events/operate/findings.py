@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
 
 import anyio
 
@@ -12,6 +13,7 @@ from supertokens_events.catalog import Catalog
 from supertokens_events.config import DEFAULT_EVENTS, Settings, SinkConfig
 from supertokens_events.log import describe_exception
 from supertokens_events.outbox import SinkStatus
+from supertokens_events.sink import Sink
 from supertokens_events.subscription import Patterns
 from supertokens_events.suggest import few, nearest, nearest_few
 
@@ -26,11 +28,12 @@ def warnings(settings: Settings, catalog: Catalog) -> Iterator[str]:
     for pattern in settings.capture.events:
         if pattern != DEFAULT_EVENTS and not _asked(pattern, catalog):
             yield f"capture.events: {_unknown(pattern, catalog)}"
+    earlier: list[Sink[Any]] = []
     for config in settings.sinks.values():
         for pattern in config.subscription.patterns.patterns:
             for sentence in _pattern_warnings(pattern, settings, catalog):
                 yield f"sinks.{config.name}.events: {sentence}"
-        for sentence in _own_warnings(config):
+        for sentence in _own_warnings(config, earlier):
             yield f"sinks.{config.name}.{sentence}"
 
 
@@ -45,12 +48,19 @@ def _pattern_warnings(pattern: str, settings: Settings, catalog: Catalog) -> Ite
         yield f"{pattern!r} gets nothing: [capture] events does not ask for {', '.join(names)}{more}"
 
 
-def _own_warnings(config: SinkConfig) -> Sequence[str]:
+def _own_warnings(config: SinkConfig, earlier: list[Sink[Any]]) -> Sequence[str]:
+    """What the sink says of itself, and beside the ``earlier`` ones that are turned on, to which it is added."""
     try:
         sink = config.build()
-        return () if sink is None else list(sink.warnings())
+        if sink is None:
+            return ()
+        found = list(sink.warnings())
+        if config.enabled:
+            found += sink.clashes([one for one in earlier if one.type == sink.type])
+            earlier.append(sink)
     except Exception as error:  # a sink's bug is a finding here
         return [f"type: its settings cannot be looked at: {describe_exception(error)}; that is a bug in the sink"]
+    return found
 
 
 def _asked(pattern: str, catalog: Catalog) -> list[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import json
 import os
@@ -9,7 +10,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-__all__ = ["TORN", "add", "is_at", "locked", "mend", "sync_directory"]
+from supertokens_events_file.turn import Turn
+
+__all__ = ["TORN", "add", "hold", "is_at", "locked", "mend", "sync_directory"]
 
 TORN = b" <torn>"
 """Ends a line that was left without its end. No line of ours ends like this otherwise: each is a JSON object."""
@@ -19,20 +22,36 @@ _TAILS = (64 * 1024, 8 * 1024 * 1024)  # bytes: where the last line is, nearly a
 
 
 @contextmanager
-def locked(path: Path) -> Iterator[int]:
-    """The file at ``path``, made if it is not there, and nobody else's as long as this is entered. Waits for that.
+def locked(path: Path, turn: Turn) -> Iterator[int]:
+    """The file at ``path``, made if it is not there, and nobody else's as long as this is entered. Waits for that as long as
+    it is our ``turn``; raises ``OSError`` when that is over.
 
     It is opened each time, and looked at again once it is ours: whoever renames it gets the next line into a new file.
     """
     while True:
         file = _open(path)
         try:
-            fcntl.flock(file, fcntl.LOCK_EX)
+            hold(file, turn)
             if is_at(path, file):
                 yield file
                 return
         finally:
             _let_go(file)
+
+
+def hold(file: int, turn: Turn) -> None:
+    """Lock an open file. Raises ``OSError`` when it is not ours in time: a call of the system that waits could not be told to
+    stop, and would write when it is too late.
+    """
+    while True:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            break
+        except BlockingIOError:
+            if not turn.pause():
+                raise BlockingIOError(errno.EAGAIN, "it is locked by another process") from None
+    if turn.is_given_up:
+        raise TimeoutError(errno.ETIMEDOUT, "its turn came too late")
 
 
 def add(file: int, lines: bytes = b"", *, fsync: bool = False) -> None:
@@ -52,6 +71,8 @@ def mend(path: Path) -> None:
     stays that of its last event.
     """
     with suppress(OSError):
+        if not path.is_file():  # such as a pipe
+            return
         file = os.open(path, _FLAGS)
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)

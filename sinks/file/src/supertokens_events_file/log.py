@@ -12,6 +12,7 @@ from supertokens_events_file.lines import add, locked, sync_directory
 from supertokens_events_file.rotation import is_due, put_aside, stamp
 from supertokens_events_file.settings import RotateSettings
 from supertokens_events_file.syncing import Syncing
+from supertokens_events_file.turn import Turn
 
 __all__ = ["Log"]
 
@@ -40,11 +41,13 @@ class Log:
         self._syncing = syncing
         self._now = now
 
-    def append(self, lines: bytes) -> bool:
-        """Add ``lines``, all to one file, or none and an ``OSError``. Returns whether another file was put aside first."""
+    def append(self, lines: bytes, turn: Turn) -> bool:
+        """Add ``lines``, all to one file, or none and an ``OSError``, such as when it is not ours in our ``turn``. Returns
+        whether another file was put aside first.
+        """
         was_put_aside = False
         while True:
-            with locked(self._path) as file:
+            with locked(self._path, turn) as file:
                 now = self._now()
                 if self._rotate is None or not is_due(self._rotate, file, len(lines), now):
                     self._add(file, lines, now)

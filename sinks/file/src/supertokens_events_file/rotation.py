@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import re
 import stat
@@ -60,7 +61,7 @@ def put_aside(path: Path, now: datetime) -> None:
     path = path.resolve()  # a link stays what it is
     try:
         last = max((closed.at for closed in closed_files(path)), default=now - _SMALLEST)
-        path.rename(path.with_name(f"{path.stem}.{max(now, last + _SMALLEST).strftime(_STAMP)}{path.suffix}"))
+        path.rename(path.with_name(f"{path.stem}.{_after(last, now).strftime(_STAMP)}{path.suffix}"))
     except OSError as error:
         raise OSError(error.errno, f"it is to be put aside, and cannot be: {error.strerror}") from error
 
@@ -73,6 +74,14 @@ def closed_files(path: Path) -> Sequence[Closed]:
     ours = re.compile(rf"{stem}\.(\d{{8}}T\d{{6}}\.\d{{6}}Z){suffix}({ending}|)")
     found = ((ours.fullmatch(entry.name), entry) for entry in path.parent.iterdir())
     return sorted(Closed(at, entry, match[2]) for match, entry in found if match and (at := _time(match[1])))
+
+
+def _after(last: datetime, now: datetime) -> datetime:
+    try:
+        return max(now, last + _SMALLEST)
+    except OverflowError:
+        why = f"beside it is one of {last:{_STAMP}}, and no name sorts after that: rename it"
+        raise OSError(errno.EOVERFLOW, why) from None
 
 
 def _is_over(period: Period, moment: float, now: datetime) -> bool:

@@ -52,4 +52,6 @@ class FileSettings(SinkSettings):
     @field_validator("path")
     @classmethod
     def _beside_the_configuration(cls, path: Path, info: ValidationInfo) -> Path:
+        if not path.name:
+            raise ValueError('names no file; such as "/var/log/app/auth-events.jsonl"')
         return Path((info.context or {}).get("folder", "")) / path

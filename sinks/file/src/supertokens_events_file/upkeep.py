@@ -29,8 +29,16 @@ class Upkeep:
                 self._thread = threading.Thread(target=self._run, name="supertokens-events-file", daemon=True)
                 self._thread.start()
 
+    def start(self) -> None:
+        """There may be work again after :meth:`stop`."""
+        with self._lock:
+            self._is_over = False
+            self._ends.clear()
+
     def stop(self, patience: float = 3.0) -> None:
-        """No more of it. What runs has ``patience`` seconds to come to its end, and is then told to stop where it is."""
+        """No more of it until :meth:`start`. What runs has ``patience`` seconds to come to its end, and is then told to stop
+        where it is.
+        """
         with self._lock:
             self._is_over = True
             thread = self._thread
