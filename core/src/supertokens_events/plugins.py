@@ -204,7 +204,7 @@ def _register(plugins: Plugins, module: object, plugin: Plugin) -> Plugin:
     plugins.catalog = catalog
     hooks = tuple(sorted(caller.name for caller in manager.get_hookcallers(module) or ()))
     if not hooks:
-        log.warning(f"A plugin is never called: it {NO_HOOK}", plugin=str(plugin))
+        log.warning("A plugin is never called.", plugin=str(plugin), why=f"it {NO_HOOK}")
     return replace(
         plugin,
         api=hookspecs.API,
