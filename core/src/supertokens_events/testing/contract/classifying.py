@@ -98,7 +98,9 @@ class Classifying(Base):
             else:
                 if isinstance(outcome, Delivered):
                     if not self.arrived(place, [delivery]):
-                        failed[garbage] = f"the place did not take it (it is not in `received`), and the sink says {outcome}"
+                        failed[garbage] = (
+                            f"the place did not take it (it is not in `received`), and the sink says {outcome}"
+                        )
                 elif not outcome.reason.strip():
                     failed[garbage] = f"{outcome}"
 
