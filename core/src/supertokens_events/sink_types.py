@@ -20,7 +20,7 @@ def wrong_sink_type(sink_type: type[Sink[Any]]) -> str | None:
     """Why no sink can be made of this class: the rest of a sentence that begins with it. ``None`` when it can."""
     name = getattr(sink_type, "type", None)
     if not isinstance(name, str):
-        return f'has no name: give it type = "…", which is what TOML says (it is {name!r})'
+        return 'has no name: give it type = "…", which is what TOML says'
     if not SINK_TYPE_NAME.fullmatch(name):
         return f"cannot be named {name!r}: expected lower-case letters, digits, '_' and '-', a letter first"
     settings = getattr(sink_type, "Settings", None)
