@@ -229,6 +229,16 @@ def test_a_name_that_is_taken(refused, monkeypatch, tmp_path):
     assert "the name 'pager' is taken by the installed plugin 'pager' (acme-pager 2.3.0): choose another" in said
 
 
+@pytest.mark.parametrize("name", ["pytest", "supertokens-events-PyTest"])
+def test_a_module_that_is_there(refused, here, name):
+    """A package whose module would be one that is installed would replace it: the core's own for pytest, say."""
+    code, said = refused(name)
+
+    assert code == 2
+    assert "the name 'pytest' is taken: its module would be supertokens_events_pytest, and there is one" in said
+    assert list(here.iterdir()) == []
+
+
 def test_a_folder_that_is_there(here, refused):
     """Nothing is written over what is there."""
     (here / "supertokens-events-pager").mkdir()

@@ -7,6 +7,7 @@ import re
 import signal
 import socket
 import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -105,6 +106,13 @@ def is_said(printed: str, told: str) -> bool:
     return re.fullmatch(re.escape(expected).replace("…", ".*"), found) is not None
 
 
+def ruff_as_its_readme_says(folder: Path) -> str:
+    """What ruff has to say of what is there when the page ends."""
+    (command,) = re.findall(r"`ruff (check[^`]*)`", (folder / "README.md").read_text())
+    ruff = [sys.executable, "-m", "ruff", *command.split(), "--no-cache"]
+    return subprocess.run(ruff, cwd=folder, capture_output=True, text=True, check=False).stdout
+
+
 def test_the_tutorial(stranger, port):
     """Each file is saved, each command is run, and prints what the page says; at its end an event is delivered."""
     text = PAGE.read_text(encoding="utf-8").replace(PORT, port)
@@ -122,3 +130,4 @@ def test_the_tutorial(stranger, port):
 
     assert commands == 13
     assert "our-sign-ups" in (stranger.folder / "notifications.txt").read_text()
+    assert ruff_as_its_readme_says(stranger.folder) == "All checks passed!\n"

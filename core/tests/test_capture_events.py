@@ -118,6 +118,47 @@ def test_a_handler_before_the_response_is_called(app):
     assert delivery.state == DeliveryState.DONE
 
 
+def dispatching():
+    """Whether a dispatcher's thread is alive."""
+    return "supertokens-events-dispatch" in {thread.name for thread in threading.enumerate()}
+
+
+@pytest.mark.parametrize("run", ["thread", "off"])
+def test_a_handler_that_is_registered_inside(plugin, tmp_path, run):
+    """A module that is first imported in a test registers its handlers inside: nothing starts, and nothing is delivered; once
+    it is over, they are called as if they had been registered before.
+    """
+    configuration = {
+        "outbox": {"url": f"sqlite://{tmp_path}/app.db"},
+        "dispatcher": {"run": run, "poll_interval": "10ms"},
+    }
+    app = Events.from_dict(configuration, plugins=[plugin])
+    seen, called = [], threading.Event()
+
+    def handler(event):
+        seen.append(event.type)
+        called.set()
+
+    try:
+        with capture_events(app) as outer:
+            with capture_events(app) as inner:
+                app.on("app.*")(handler)
+                app.start()
+                app.emit_sync("app.inside")
+                assert inner.types == ["app.inside"]
+                assert not dispatching()
+            app.emit_sync("app.between")
+            assert outer.types == ["app.between"]
+            assert not dispatching()
+        assert (dispatching(), list(tmp_path.iterdir())) == (False, [])
+
+        app.emit_sync("app.outside")
+        assert called.wait(10)
+        assert seen == ["app.outside"]
+    finally:
+        app.stop()
+
+
 def test_before_and_afterwards_it_is_the_apps_own(app, plugin):
     """What was emitted before is in the app's outbox, and so is what comes afterwards, and is delivered."""
     app.emit_sync("app.before")

@@ -220,12 +220,16 @@ def test_what_is_hardly_meant(make_case):
 
 
 def test_plugins_that_fail(case):
-    """A plugin that failed to load is a problem by its name, one that is turned off is told."""
+    """A plugin that failed to load is a problem by its name, one that is turned off is told, one without a hook is a doubt."""
     good = next(plugin for plugin in case.plugins.found if not plugin.disabled)
     failed, off = replace(good, name="bad", error="No module named 'x'"), replace(good, name="quiet", disabled=True)
-    case.plugins.found[:] = [good, failed, off]
+    case.plugins.found[:] = [good, failed, off, replace(good, name="idle", hooks=())]
 
-    assert [(one.id, one.subject) for one in installed(case)] == [("plugins.failed", "bad"), ("plugins.off", "quiet")]
+    assert [(one.id, one.subject) for one in installed(case)] == [
+        ("plugins.failed", "bad"),
+        ("plugins.off", "quiet"),
+        ("plugins.no_hook", "idle"),
+    ]
 
 
 # Secrets

@@ -72,8 +72,10 @@ class TestEntryPoints:
             ("import a_module_that_is_missing", "ModuleNotFoundError: No module named 'a_module_that_is_missing'"),
             ("1 / 0", "ZeroDivisionError: division by zero"),
             ("def", "SyntaxError: "),
+            ("raise SystemExit(3)", "SystemExit: 3"),
+            ("raise BaseException('all over')", "BaseException: all over"),
         ],
-        ids=["missing dependency", "raises", "no Python"],
+        ids=["missing dependency", "raises", "no Python", "exits", "ends everything"],
     )
     def test_one_that_fails(self, install, logged, source, error):
         """A plugin that cannot be imported is named with package, version and error; the others go on."""
@@ -87,6 +89,55 @@ class TestEntryPoints:
         assert error in broken.error
         assert "'acme_broken' (acme-broken 0.9)" in logged()
         assert "pigeon" in plugins.sink_types
+
+    def test_one_whose_hook_exits(self, install):
+        """A plugin that exits when it is asked what it brings is refused whole, and the others go on."""
+        source = SINK + "\n    @hookimpl\n    def register_event_types(): raise SystemExit(3)"
+        install("acme-exit", "acme_exit", source)
+        install("acme-pigeon", "acme_pigeon", SINK)
+
+        plugins = load_plugins()
+
+        assert [(plugin.name, plugin.hooks) for plugin in plugins.failed] == [("acme_exit", ())]
+        assert plugins.sink_types["pigeon"].__module__ == "acme_pigeon"
+
+    def test_an_interrupt_is_heard(self, install):
+        """Ctrl-C while a plugin is imported ends the program: it is no failure of the plugin."""
+        install("acme-slow", "acme_slow", "raise KeyboardInterrupt")
+
+        with pytest.raises(KeyboardInterrupt):
+            load_plugins()
+
+    @pytest.mark.parametrize(
+        ("change", "sentence"),
+        [
+            (('type = "pigeon"', 'type = "Bad Type!"'), "Pigeon cannot be named 'Bad Type!': expected lower-case"),
+            (('type = "pigeon"', ""), 'Pigeon has no name: give it type = "…"'),
+            (('type = "pigeon"', 'type = "pigeon"; Settings = dict'), "Pigeon has Settings that are no model: <class"),
+            (("def deliver(", "def delivr("), "Pigeon is abstract: it has no deliver()"),
+        ],
+        ids=["odd name", "no name", "no model", "abstract"],
+    )
+    def test_a_sink_type_that_is_half_made(self, install, change, sentence):
+        """A class that no sink can be made of is refused when its plugin is loaded, with what is wrong with it."""
+        install("acme-pigeon", "acme_pigeon", SINK.replace(*change))
+
+        plugins = load_plugins()
+
+        (plugin,) = plugins.failed
+        assert plugin.error.startswith(f"plugin 'acme_pigeon' (acme-pigeon 1.0): the sink type {sentence}")
+        assert plugins.sink_types.keys().isdisjoint({"pigeon", "Bad Type!"})
+
+    def test_one_without_a_hook(self, install, logged):
+        """A plugin whose @hookimpl was forgotten is loaded, and never called: that is said."""
+        install("acme-idle", "acme_idle", "def filter_event(event): return False")
+
+        plugins = load_plugins()
+
+        assert [plugin.hooks for plugin in found(plugins, "acme_idle")] == [()]
+        assert plugins.failed == []
+        assert "has no hook: is @hookimpl missing?" in logged()
+        assert "'acme_idle' (acme-idle 1.0)" in logged()
 
     def test_misspelt_hook(self, install):
         """A hook that does not exist is an error which names the plugin and offers the nearest; nothing of it stays."""

@@ -1,9 +1,11 @@
 """What the kit gives to tests: samples of every type, a place that speaks HTTP, a loop that is watched."""
 
+import base64
 import contextlib
 import gzip
 import subprocess
 import sys
+import time
 
 import anyio
 import httpx
@@ -12,6 +14,7 @@ import pytest
 from supertokens_events.catalog import builtin_catalog
 from supertokens_events.event import Event
 from supertokens_events.testing import HttpAnswer, HttpPlace, Place, deviates, odd_events, sample_event, sample_events
+from supertokens_events.testing.disguises import disguises
 from supertokens_events.testing.stalls import LoopWatch
 
 ACME = """
@@ -165,15 +168,28 @@ def test_a_place_that_hangs_answers_nobody(place):
     assert place.received() == ["one"]
 
 
+TAKEN = {
+    "half a body",
+    "chunks that are none",
+    "a web page",
+    "bytes that are no text",
+    "half of some JSON",
+    "JSON of another kind",
+    "JSON that is no JSON",
+    "gzip that is none",
+    "success with what it was sent",
+}
+
+
 @pytest.mark.parametrize("garbage", HttpPlace.garbage)
-def test_garbage_counts_for_nothing(place, garbage):
-    """Whatever nonsense it answers, it has not received anything, and goes on afterwards."""
+def test_garbage_is_a_success_or_none(place, garbage):
+    """Of the nonsense that it answers, what has a head that says success is received, and nothing else; it goes on afterwards."""
     place.answer(garbage)
     with contextlib.suppress(httpx.TransportError, httpx.DecodingError):
         place.post(b"one")
     place.take()
 
-    assert place.received() == []
+    assert list(place.received()) == (["one"] if garbage in TAKEN else [])
     assert place.post(b"two").status_code == 200
 
 
@@ -204,3 +220,47 @@ async def test_a_loop_that_waits_is_not_blocked():
         await anyio.sleep(0.4)
 
     assert watch.blocked_at == ""
+
+
+def compute(seconds):
+    began = time.thread_time()
+    while time.thread_time() - began < seconds:
+        pass
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("blocks", [time.sleep, compute])
+@pytest.mark.parametrize(("seconds", "found"), [(0.25, True), (0.05, False)])
+async def test_a_loop_that_is_blocked_is_found(blocks, seconds, found):
+    """A quarter of a second of waiting or computing in one step is too long for a loop, and a twentieth is not."""
+    watch = LoopWatch()
+    with watch.watching():
+        await anyio.sleep(0.02)
+        blocks(seconds)
+        await anyio.sleep(0.02)
+
+    assert bool(watch.blocked_at) == found
+
+
+@pytest.mark.parametrize(
+    ("told", "how"),
+    [
+        ('the key is s3cret/"key', ""),
+        ("key=s3cret%2F%22key", "quoted as in a URL"),
+        ('{"key": "s3cret/\\"key"}', "escaped as in JSON"),
+        *(
+            (base64.b64encode(text.encode()).decode(), "in base64")
+            for text in ('s3cret/"key', 's3cret/"key:', ':s3cret/"key', 'a:s3cret/"key', 'ab:s3cret/"key:c')
+        ),
+    ],
+)
+def test_a_disguise_is_seen_through(told, how):
+    """A text is found quoted, escaped, and in base64 with whatever stands around it."""
+    assert {how for form, how in disguises('s3cret/"key').items() if form in told} == {how}
+
+
+def test_what_is_no_disguise():
+    """Of a short text there is too little in base64 to be found other than by chance; another text is not found."""
+    assert [how for how in disguises("abc").values() if how == "in base64"] == []
+    other = base64.b64encode(b"another text altogether").decode()
+    assert not any(form in other for form in disguises("a secret text"))

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from email.message import EmailMessage
-from email.utils import formatdate, make_msgid
+from email.utils import formatdate, parseaddr
 from typing import Any
 
-from aiosmtplib import SMTP, SMTPException, SMTPResponseException
+from aiosmtplib import SMTP, SMTPDataError, SMTPException, SMTPRecipientsRefused, SMTPResponseException
 from pydantic import Field, SecretStr, field_validator
 
 from supertokens_events import hookimpl
@@ -15,6 +15,8 @@ from supertokens_events.retry import Duration
 from supertokens_events.sink import Delivered, Delivery, Outcome, Rejected, Retry, Sink, SinkSettings
 
 __all__ = ["SmtpSettings", "SmtpSink", "register_sink_types"]
+
+_TOO_LARGE = 552  # to MAIL, where it is the size of this mail (RFC 1870, 6.1)
 
 
 class SmtpSettings(SinkSettings):
@@ -51,6 +53,10 @@ class SmtpSink(Sink[SmtpSettings]):
 
     async def _mail(self, delivery: Delivery) -> Outcome:
         settings = self.settings
+        try:
+            message = self._message(delivery)
+        except ValueError as error:
+            return Rejected(f"no mail can be made of it: {type(error).__name__}")
         server = SMTP(
             hostname=settings.host,
             port=settings.port,
@@ -61,12 +67,21 @@ class SmtpSink(Sink[SmtpSettings]):
         )
         try:
             async with server:
-                await server.send_message(self._message(delivery), sender=settings.sender, recipients=[*settings.to])
+                refused, _ = await server.send_message(message, sender=settings.sender, recipients=[*settings.to])
+        except SMTPRecipientsRefused as error:
+            return self._refused([one.code for one in error.recipients])
         except SMTPResponseException as error:
-            return _refusal(error.code, f"{settings.host} answered {error.code}")
+            reason = f"{settings.host} answered {error.code}"
+            of_the_mail = isinstance(error, SMTPDataError) or error.code == _TOO_LARGE
+            return Rejected(reason) if of_the_mail and _is_final(error.code) else Retry(reason, away=True)
         except (SMTPException, OSError, ValueError) as error:
             return Retry(f"{settings.host} could not be talked to: {type(error).__name__}", away=True)
-        return Delivered()
+        return self._refused([code for code, _ in refused.values()]) if refused else Delivered()
+
+    def _refused(self, codes: Sequence[int]) -> Outcome:
+        """When some of the recipients do not get it; with a ``Retry`` the others get it again."""
+        told = f"{len(codes)} of {len(self.settings.to)} recipients refused: {', '.join(map(str, codes))}"
+        return Rejected(told) if all(map(_is_final, codes)) else Retry(told, away=True)
 
     def _message(self, delivery: Delivery) -> EmailMessage:
         message = EmailMessage()
@@ -74,7 +89,7 @@ class SmtpSink(Sink[SmtpSettings]):
         message["To"] = ", ".join(self.settings.to)
         message["Subject"] = delivery.event_type
         message["Date"] = formatdate(delivery.event.timestamp.timestamp())
-        message["Message-ID"] = f"<{delivery.event_id}@{make_msgid().rpartition('@')[2]}"
+        message["Message-ID"] = f"<{delivery.event_id}@{parseaddr(self.settings.sender)[1].rpartition('@')[2]}>"
         message.set_content(f"{delivery.event_type} at {delivery.event.timestamp:%Y-%m-%d %H:%M:%S} UTC.\n")
         message.add_attachment(
             delivery.body, maintype="application", subtype="json", filename=f"{delivery.event_id}.json"
@@ -82,11 +97,9 @@ class SmtpSink(Sink[SmtpSettings]):
         return message
 
 
-def _refusal(code: int, reason: str) -> Outcome:
-    """RFC 5321, 4.2.1: 4xx is for now, 5xx for ever; but a wrong password is no event's fault."""
-    if code in (530, 534, 535, 538):
-        return Retry(f"{reason}: it does not let us in", away=True)
-    return Rejected(reason) if 500 <= code < 600 else Retry(reason, away=True)
+def _is_final(code: int) -> bool:
+    """RFC 5321, 4.2.1: 4xx is for now, 5xx for ever; but 53x is about our password (RFC 4954, 6), which is no mail's fault."""
+    return code // 100 == 5 and code // 10 != 53
 
 
 @hookimpl

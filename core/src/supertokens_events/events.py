@@ -69,6 +69,7 @@ class Events:
         self._handlers: Handlers | None = None
         self._before_response: BeforeResponse | None = None
         self._may_dispatch = thread
+        self._diverted = False
         self._thread = self._dispatcher_thread() if thread and settings.dispatcher.run == "thread" else None
         self._stopping = False
         plan = self.plan
@@ -192,9 +193,14 @@ class Events:
         if handler.timeout is not None and self._before_response is None:
             self._before_response = BeforeResponse(self.outbox, self._handlers.get)
             self.emitter.following = self._before_response
-        if self._thread is None and self._may_dispatch:
-            self._thread = self._dispatcher_thread()  # for the handlers alone: no other process has them
+        if not self._diverted:
+            self._dispatch_for_handlers()
         self.emitter.replace(self.plan)
+
+    def _dispatch_for_handlers(self) -> None:
+        """Whatever the settings say: no other process has the app's handlers."""
+        if self._handlers is not None and self._thread is None and self._may_dispatch:
+            self._thread = self._dispatcher_thread()
 
     def _say_what_never_comes(self, handler: Handler) -> None:
         """An app may emit types that are in no catalog, so this is no error."""
@@ -315,17 +321,19 @@ class Events:
         What was emitted before is stored where it was to be first. ``outbox`` stays open; it is the caller's. Stored sinks are
         those that were known before.
         """
-        before = self.outbox, self._thread
+        before = self.outbox, self._thread, self._diverted
         if self._thread is not None:
             self._thread.stop()
-        self._thread = None
+        self._thread, self._diverted = None, True
         with self._following.paused():
             self._store_in(outbox)
             try:
                 yield
             finally:
                 self._store_in(before[0])
-                self._thread = before[1]
+                _, self._thread, self._diverted = before
+                if not self._diverted:
+                    self._dispatch_for_handlers()  # of those that were registered meanwhile
 
     def _store_in(self, outbox: Outbox) -> None:
         self.emitter.store_in(outbox)

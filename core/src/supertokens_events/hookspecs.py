@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from supertokens_events.event import Event
     from supertokens_events.sink import Delivery, Outcome, Sink
 
-__all__ = ["API", "API_ATTRIBUTE", "DISABLE_VARIABLE", "PROJECT", "hookimpl", "turned_off", "wrong_api"]
+__all__ = ["API", "API_ATTRIBUTE", "DISABLE_VARIABLE", "NO_HOOK", "PROJECT", "hookimpl", "turned_off", "wrong_api"]
 
 API = 1
 """The version of this contract. It grows when a plugin that was made for the one before could fail: a hook, or an argument of
@@ -32,6 +32,9 @@ API_ATTRIBUTE = "supertokens_events_api"
 
 PROJECT = "supertokens_events"
 DISABLE_VARIABLE = "SUPERTOKENS_EVENTS_DISABLE"
+
+NO_HOOK = "has no hook: is @hookimpl missing?"
+"""What is said of a plugin that is never called."""
 
 hookspec = pluggy.HookspecMarker(PROJECT)
 hookimpl = pluggy.HookimplMarker(PROJECT)

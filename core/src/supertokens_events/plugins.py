@@ -21,9 +21,10 @@ from pydantic import ValidationError
 from supertokens_events import hookspecs
 from supertokens_events.catalog import Catalog, EventData, builtin_catalog
 from supertokens_events.hook_times import HookTimes
-from supertokens_events.hookspecs import DISABLE_VARIABLE, turned_off, wrong_api
+from supertokens_events.hookspecs import DISABLE_VARIABLE, NO_HOOK, turned_off, wrong_api
 from supertokens_events.log import get_logger
 from supertokens_events.sink import Sink
+from supertokens_events.sink_types import wrong_sink_type
 
 __all__ = [
     "DISABLE_VARIABLE",
@@ -174,7 +175,9 @@ def _load(plugins: Plugins, entry_point: EntryPoint, disabled: set[str]) -> Plug
         return replace(plugin, disabled=True)
     try:
         return _register(plugins, entry_point.load(), plugin)
-    except (Exception, SystemExit) as error:
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:  # one that exits, or worse, must not take the other plugins, or the app, with it
         text = str(error) if isinstance(error, PluginError) else _told(error) + _range_hint(error, plugin)
         log.error("A plugin could not be loaded; the others go on.", plugin=str(plugin), error=text)
         return replace(plugin, error=text)
@@ -192,12 +195,16 @@ def _register(plugins: Plugins, module: object, plugin: Plugin) -> Plugin:
         sink_types = _sink_types(plugins, plugin)
         event_types = list(_event_types(plugins, plugin))
         catalog = plugins.catalog.extended(event_types)
-    except Exception as error:
+    except BaseException as error:
         manager.unregister(name=plugin.name)
-        raise error if isinstance(error, PluginError) else PluginError(f"plugin {plugin}: {_told(error)}") from error
+        if isinstance(error, PluginError | KeyboardInterrupt):
+            raise
+        raise PluginError(f"plugin {plugin}: {_told(error)}") from error
     plugins.sink_types.update(sink_types)
     plugins.catalog = catalog
     hooks = tuple(sorted(caller.name for caller in manager.get_hookcallers(module) or ()))
+    if not hooks:
+        log.warning("A plugin is never called.", plugin=str(plugin), why=f"it {NO_HOOK}")
     return replace(
         plugin,
         api=hookspecs.API,
@@ -258,6 +265,8 @@ def _unknown_hooks(manager: pluggy.PluginManager) -> list[str]:
 def _sink_types(plugins: Plugins, plugin: Plugin) -> dict[str, type[Sink[Any]]]:
     brought: dict[str, type[Sink[Any]]] = {}
     for sink_type in _brought(plugins, plugin, "register_sink_types", Sink):
+        if (wrong := wrong_sink_type(sink_type)) is not None:
+            raise PluginError(f"plugin {plugin}: the sink type {sink_type.__qualname__} {wrong}")
         name = sink_type.type
         owner = plugin if name in brought else next((p for p in plugins.found if name in p.sink_types), None)
         if owner is not None:

@@ -3,6 +3,7 @@
 ``WRONG`` names, for each, the tests of the contract that fail, and no others do.
 """
 
+import base64
 import contextlib
 import json
 import logging
@@ -183,6 +184,23 @@ class ReadsWhatIsNotThere(PagerSink):
         return super().outcome(answer)
 
 
+@mutant("garbage_is_no_exception", contract=RemotePagerContract)
+class TakesWhatItDoesNotKnowForSuccess(PagerSink):
+    """A server error, a redirect and a status that nobody knows lose an event each."""
+
+    def outcome(self, answer):
+        if isinstance(answer, Answer) and answer.status in (302, 500, 799):
+            return Delivered()
+        return super().outcome(answer)
+
+
+@mutant("it_delivers", "it_takes_a_full_batch")
+class SendsTwice(PagerSink):
+    async def page(self, delivery):
+        await super().page(delivery)
+        return await super().page(delivery)
+
+
 # Time ------------------------------------------------------------------------------------------------------------------
 
 
@@ -197,7 +215,55 @@ class BlocksTheLoop(PagerSink):
     async def deliver(self, deliveries):
         self.calls += 1
         if self.calls == 2 and len(deliveries) > 1:
-            time.sleep(0.6)  # noqa: ASYNC251 - that is what is wrong with it
+            time.sleep(0.2)  # noqa: ASYNC251 - that is what is wrong with it
+        return await super().deliver(deliveries)
+
+
+@mutant("the_event_loop_goes_on")
+class OpensSlowly(PagerSink):
+    """It looks for what it left behind, say."""
+
+    was_open = False
+
+    async def open(self):
+        if self.was_open:
+            time.sleep(0.2)  # noqa: ASYNC251
+        self.was_open = True
+        await super().open()
+
+
+@mutant("the_event_loop_goes_on")
+class ClosesSlowly(PagerSink):
+    was_closed = False
+
+    async def close(self):
+        if self.was_closed:
+            time.sleep(0.2)  # noqa: ASYNC251
+        self.was_closed = True
+        await super().close()
+
+
+@mutant("the_event_loop_goes_on")
+class AsksSlowly(PagerSink):
+    async def check(self):
+        time.sleep(0.2)  # noqa: ASYNC251
+        return ()
+
+
+@mutant("the_event_loop_goes_on")
+class ComputesForLong(PagerSink):
+    """It waits for nobody, and nobody else gets on."""
+
+    async def open(self):
+        await super().open()
+        self.calls = 0
+
+    async def deliver(self, deliveries):
+        self.calls += 1
+        if self.calls == 2 and len(deliveries) > 1:
+            began = time.thread_time()
+            while time.thread_time() - began < 0.25:
+                pass
         return await super().deliver(deliveries)
 
 
@@ -369,6 +435,19 @@ class RepeatsWhatItHears(PagerSink):
         return super().outcome(answer)
 
 
+@mutant("secrets_are_not_told", contract=RemotePagerContract)
+class HidesOnlyTheText(PagerSink):
+    """Its key goes out as HTTP's Basic authentication has it, and comes back so."""
+
+    async def page(self, delivery):
+        basic = b"Basic " + base64.b64encode(f"pager:{self.key}".encode())
+        request = post(httpx.URL(self.settings.url), [(b"authorization", basic)], delivery.body)
+        answer = await send(self._transport, request, within=self.settings.timeout)
+        if isinstance(answer, Answer) and answer.status == 500:
+            return Retry("the pager has a problem", detail=answer.detail([self.key]))
+        return self.outcome(answer)
+
+
 @mutant("secrets_are_not_told")
 class LogsItsKey(PagerSink):
     async def page(self, delivery):
@@ -479,7 +558,7 @@ class TestOverrides(PagerContract):
 
 
 WRONG |= {
-    "TestOddName": {"test_the_type_has_a_name"},
+    "TestOddName": {"test_the_type_has_a_name", "test_it_is_found"},
     "TestNotInstalled": {"test_it_is_found"},
     "TestSaysNothing": {
         "test_it_says_what_its_place_can_do",

@@ -548,6 +548,47 @@ def test_plugins_names_one_for_another_contract(place):
     assert "has version 1: upgrade supertokens-events" in said
 
 
+def test_plugins_says_what_has_no_hook(empty):
+    """A plugin whose @hookimpl was forgotten is listed with that; it has not failed."""
+    empty.install("idle", "def filter_event(event): return False")
+
+    result = empty.run("plugins")
+
+    assert result.exit_code == 0
+    assert "nothing: it has no hook: is @hookimpl missing?" in " ".join(result.stdout.split())
+
+
+@pytest.mark.parametrize(
+    ("body", "sentence"),
+    [
+        ('type = "wrong"; Settings = dict; deliver = None', "Wrong has Settings that are no model: <class 'dict'>"),
+        ('type = "wrong"', "Wrong is abstract: it has no deliver()"),
+    ],
+    ids=["no model", "abstract"],
+)
+def test_a_sink_type_that_is_none_is_no_traceback(empty, body, sentence):
+    """`check` and `send` bear a class that no sink can be made of: its plugin has failed, and they say why."""
+    empty.install(
+        "wrong",
+        f"""
+        from supertokens_events import hookimpl
+        from supertokens_events.sink import Sink
+
+        class Wrong(Sink):
+            {body}
+
+        @hookimpl
+        def register_sink_types():
+            return [Wrong]
+        """,
+    )
+    empty.configure('[sinks.mine]\ntype = "wrong"\nevents = ["*"]\nkey = 1')
+
+    assert empty.run("check").exit_code == 1
+    assert empty.run("send", "user.created").exit_code == 0
+    assert sentence in " ".join(empty.run("plugins").stdout.split())
+
+
 def test_plugins_needs_no_configuration(empty):
     """`plugins` works in an empty folder."""
     assert empty.run("plugins").exit_code == 0

@@ -2,6 +2,7 @@
 
 import email
 import socket
+from dataclasses import replace
 from email.policy import default
 
 import pytest
@@ -10,6 +11,7 @@ from aiosmtpd.controller import Controller
 from aiosmtpd.smtp import AuthResult
 from supertokens_events_smtp import SmtpSink
 
+from supertokens_events.sink import Rejected, Retry
 from supertokens_events.testing import ProxyPlace, SinkContract
 
 PASSWORD = "canary-of-the-mail"
@@ -23,6 +25,16 @@ class Handler:
     def __init__(self):
         self.taken = []
         self.answer = lambda _mail: "250 OK"
+        self.refused = {}
+
+    async def handle_MAIL(self, server, session, envelope, address, options):  # noqa: N802
+        envelope.mail_from = address
+        return self.refused.get(address, "250 OK")
+
+    async def handle_RCPT(self, server, session, envelope, address, options):  # noqa: N802
+        if address not in self.refused:
+            envelope.rcpt_tos.append(address)
+        return self.refused.get(address, "250 OK")
 
     async def handle_DATA(self, server, session, envelope):  # noqa: N802 - aiosmtpd's name
         mail = email.message_from_bytes(envelope.content, policy=default)
@@ -107,6 +119,7 @@ class TestSmtpSink(SinkContract):
     def place(self, server):
         port, handler = server
         handler.taken.clear()
+        handler.refused.clear()
         with Mailbox(port, handler) as place:
             yield place
             place.take()
@@ -131,5 +144,51 @@ class TestSmtpSink(SinkContract):
         first, second = place.handler.taken
         assert first["subject"] == "user.created"
         assert first["message-id"] == second["message-id"]
-        assert delivery.event_id in first["message-id"]
+        assert first["message-id"] == f"<{delivery.event_id}@example.com>"  # of the sender, on whatever host
         assert first.get_body().get_content().startswith("user.created at ")
+
+    @pytest.mark.parametrize(
+        ("answers", "outcome"),
+        [
+            (
+                {"bad@example.com": "550 5.1.1 no such mailbox"},
+                Rejected("1 of 2 recipients refused: 550"),
+            ),
+            (
+                {"bad@example.com": "450 4.2.1 not now"},
+                Retry("1 of 2 recipients refused: 450", away=True),
+            ),
+            (
+                {"bad@example.com": "550 5.1.1 no such mailbox", "security@example.com": "550 5.7.1 no"},
+                Rejected("2 of 2 recipients refused: 550, 550"),
+            ),
+            (
+                {"bad@example.com": "550 5.1.1 no such mailbox", "security@example.com": "451 4.3.0 later"},
+                Retry("2 of 2 recipients refused: 451, 550", away=True),
+            ),
+            ({"bad@example.com": "530 5.7.0 who are you?"}, Retry("1 of 2 recipients refused: 530", away=True)),
+            ({"events@example.com": "550 5.7.1 not you"}, Retry("127.0.0.1 answered 550", away=True)),
+            ({"events@example.com": "552 5.3.4 too large"}, Rejected("127.0.0.1 answered 552")),
+        ],
+        ids=["one of two", "one of two for now", "both", "both, one for now", "our password", "the sender", "the size"],
+    )
+    def test_what_a_refusal_is_about(self, sink_settings, place, tmp_path, answers, outcome):
+        """A mail that not all recipients get is not delivered; one that nobody gets for the sender's sake waits."""
+        place.handler.refused.update(answers)
+        sink = self.build({**sink_settings, "to": ["security@example.com", "bad@example.com"]}, tmp_path)
+
+        assert self.run_once(sink, [self.delivery()]) == [outcome]
+        assert len(place.handler.taken) == (1 if len(answers) == 1 and "bad@example.com" in answers else 0)
+
+    def test_a_server_that_lets_nobody_in(self, sink, place):
+        """554 for a greeting is no mail's fault: what waits is kept."""
+        place.answer_bytes(b"554 5.7.1 client host blocked\r\n")
+
+        assert self.run_once(sink, [self.delivery()]) == [Retry(f"{place.host} answered 554", away=True)]
+
+    def test_a_body_that_is_no_event(self, sink, place):
+        """No mail can be made of what is no event, however often it is tried."""
+        (outcome,) = self.run_once(sink, [replace(self.delivery(), body=b"[]")])
+
+        assert outcome == Rejected("no mail can be made of it: ValidationError")
+        assert place.received() == []

@@ -23,6 +23,7 @@ from supertokens_events.cli.output import (
     span_in_words,
 )
 from supertokens_events.cli.project import Project, pass_project
+from supertokens_events.hookspecs import NO_HOOK
 from supertokens_events.suggest import few
 
 if TYPE_CHECKING:
@@ -86,8 +87,10 @@ def _plugin_row(plugin: Plugin) -> tuple[str, str, str]:
     brings += [hook for hook in plugin.hooks if hook not in ("register_sink_types", "register_event_types")]
     if plugin.disabled:
         brings = ["turned off by SUPERTOKENS_EVENTS_DISABLE"]
-    if plugin.error:
+    elif plugin.error:
         brings = [f"failed to load: {plugin.error}"]
+    elif not plugin.hooks:
+        brings = [f"nothing: it {NO_HOOK}"]
     return plugin.name, f"{plugin.distribution} {plugin.version}", ", ".join(brings)
 
 

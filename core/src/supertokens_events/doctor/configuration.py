@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from supertokens_events.doctor.case import Case
 from supertokens_events.doctor.finding import Finding, note, ok, problem, warning
+from supertokens_events.hookspecs import NO_HOOK
 from supertokens_events.operate.findings import unavailable, warnings
 
 __all__ = ["configuration", "installed"]
@@ -70,6 +71,14 @@ def installed(case: Case) -> Iterator[Finding]:
                 "plugins.off",
                 f"The plugin {plugin} is turned off by SUPERTOKENS_EVENTS_DISABLE.",
                 why="What it brings is not there.",
+                subject=plugin.name,
+            )
+        elif not plugin.error and not plugin.hooks:
+            yield warning(
+                "plugins.no_hook",
+                f"The plugin {plugin} {NO_HOOK}",
+                why="It is never called: a filter, say, would let everything through.",
+                do="Put @hookimpl above each of its hooks, or name the module that has them in its entry point.",
                 subject=plugin.name,
             )
     if not case.plugins.failed:

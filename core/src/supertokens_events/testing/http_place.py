@@ -62,7 +62,7 @@ class HttpPlace(ServerPlace):
         self.requests: list[HttpRequest] = []
         self._taken: list[str] = []
         self._answer_to: Callable[[HttpRequest], HttpAnswer] = self.answer_to
-        self._nonsense: Callable[[HttpRequest], bytes] | None = None
+        self._nonsense: Callable[[HttpRequest], HttpAnswer | bytes] | None = None
 
     @property
     def url(self) -> str:
@@ -118,13 +118,22 @@ class HttpPlace(ServerPlace):
             request = await _read(reader)
             self.requests.append(request)
             if self._nonsense is not None:
-                writer.write(self._nonsense(request))
+                nonsense = self._nonsense(request)
+                if self._takes_nonsense(nonsense):
+                    self._taken.append(self.text_of(request))
+                writer.write(nonsense if isinstance(nonsense, bytes) else nonsense.to_bytes())
                 await writer.drain()
                 return
             answer = self._answer_to(request)
             if self.answering and self.takes(answer):
                 self._taken.append(self.text_of(request))
             await self.reply(reader, writer, answer.to_bytes())
+
+    def _takes_nonsense(self, nonsense: HttpAnswer | bytes) -> bool:
+        """Where only the body is broken, its head says whether it has taken the request."""
+        if isinstance(nonsense, HttpAnswer):
+            return self.takes(nonsense)
+        return nonsense.startswith(b"HTTP/1.1 200 ") and b"\r\n\r\n" in nonsense
 
 
 async def _read(reader: asyncio.StreamReader) -> HttpRequest:
@@ -145,17 +154,16 @@ async def _chunks(reader: asyncio.StreamReader) -> bytes:
     return body
 
 
-def _always(answer: HttpAnswer | bytes) -> Callable[[HttpRequest], bytes]:
-    raw = answer.to_bytes() if isinstance(answer, HttpAnswer) else answer
-    return lambda _request: raw
+def _always(answer: HttpAnswer | bytes) -> Callable[[HttpRequest], HttpAnswer | bytes]:
+    return lambda _request: answer
 
 
-def _echo(status: int) -> Callable[[HttpRequest], bytes]:
+def _echo(status: int) -> Callable[[HttpRequest], HttpAnswer]:
     """What it was sent, all of it: a place that debugs."""
 
-    def answer(request: HttpRequest) -> bytes:
+    def answer(request: HttpRequest) -> HttpAnswer:
         head = [f"{request.method} {request.target}", *(f"{name}: {value}" for name, value in request.headers.items())]
-        return HttpAnswer(status, "\n".join(head).encode() + b"\n\n" + request.body).to_bytes()
+        return HttpAnswer(status, "\n".join(head).encode() + b"\n\n" + request.body)
 
     return answer
 
@@ -164,7 +172,7 @@ def _json(body: bytes) -> HttpAnswer:
     return HttpAnswer(200, body, {"content-type": "application/json"})
 
 
-_GARBAGE: Mapping[str, Callable[[HttpRequest], bytes]] = {
+_GARBAGE: Mapping[str, Callable[[HttpRequest], HttpAnswer | bytes]] = {
     "nothing": _always(b""),
     "something that is not HTTP": _always(b"220 mail.example.com ESMTP\r\n"),
     "half a head": _always(b"HTTP/1.1 200 OK\r\ncontent-le"),

@@ -45,7 +45,9 @@ class Place(ABC):
         raise NotImplementedError(self._lacks("hang"))
 
     def answer(self, garbage: str) -> None:
-        """Answer everybody this one of :attr:`garbage`."""
+        """Answer everybody this one of :attr:`garbage`. What it takes all the same, as with a success whose body is broken, is in
+        :meth:`received`.
+        """
         raise NotImplementedError(self._lacks("answer"))
 
     def connections(self) -> int | None:

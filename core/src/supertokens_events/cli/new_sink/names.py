@@ -5,6 +5,7 @@ from __future__ import annotations
 import keyword
 import re
 from dataclasses import dataclass
+from importlib.util import find_spec
 
 from supertokens_events.cli.group import Mistake
 from supertokens_events.config.reader import OWN_SINK_TYPES
@@ -54,7 +55,13 @@ def names_for(given: str, plugins: Plugins) -> Names:
         raise Mistake(f"{given!r} cannot be a sink type: they all are; name the place that events go to")
     if name in OWN_SINK_TYPES:
         raise Mistake(f"the sink type {name!r} is one of ours: pip install supertokens-events-{name}")
+    names = Names(name)
     for plugin in plugins.found:
         if name == plugin.name or name in plugin.sink_types:
             raise Mistake(f"the name {name!r} is taken by the installed plugin {plugin}: choose another")
-    return Names(name)
+    if (there := find_spec(names.module)) is not None and there.origin is not None:
+        raise Mistake(
+            f"the name {name!r} is taken: its module would be {names.module}, and there is one, which it would replace: "
+            f"{there.origin}; choose another"
+        )
+    return names

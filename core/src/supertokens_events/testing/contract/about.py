@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import re
 from typing import Any
 
 from supertokens_events.plugins import load_plugins
 from supertokens_events.sink import BatchPolicy, Sink
+from supertokens_events.sink_types import SINK_TYPE_NAME
 from supertokens_events.testing.contract.base import DECLARED, Base
 
 __all__ = ["AboutItself"]
-
-_TYPE_NAME = re.compile(r"[a-z][a-z0-9_-]*")
 
 
 class AboutItself(Base):
@@ -43,7 +41,9 @@ class AboutItself(Base):
         assert isinstance(name, str), (
             f'{self.sink_type.__name__}.type is {name!r}; it is what `type = "…"` says in TOML'
         )
-        assert _TYPE_NAME.fullmatch(name), f"{name!r} cannot be a sink type: lower-case letters, digits, '_' and '-'"
+        assert SINK_TYPE_NAME.fullmatch(name), (
+            f"{name!r} cannot be a sink type: lower-case letters, digits, '_' and '-'"
+        )
 
     def test_it_is_found(self) -> None:
         """The entry point, or a plugin that the app gives, brings this class as this type."""

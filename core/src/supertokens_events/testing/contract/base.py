@@ -209,6 +209,13 @@ class Base:
             (event_id for event_id, where in found.items() if where >= 0), key=lambda event_id: found[event_id]
         )
 
+    def check_once(self, place: Place, deliveries: Sequence[Delivery]) -> None:
+        """Each is in one message, line or request of those that the place has, and in no second one."""
+        received = place.received()
+        times = {one.event_id: sum(self.trace(one) in text for text in received) for one in deliveries}
+        again = {event_id: count for event_id, count in times.items() if count > 1}
+        assert not again, f"the place has these more than once, of one call of deliver(): {again}"
+
 
 def batches(sink: Sink[Any], deliveries: Sequence[Delivery]) -> list[list[Delivery]]:
     """As the dispatcher cuts them: by the sink's ``batch``."""

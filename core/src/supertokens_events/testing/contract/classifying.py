@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable
 from typing import Any
 
 import pytest
 
-from supertokens_events.sink import Rejected, Retry, Sink
+from supertokens_events.sink import Delivered, Rejected, Retry, Sink
 from supertokens_events.testing.contract.base import Base, all_delivered
 from supertokens_events.testing.place import Place
 from supertokens_events.testing.stalls import LoopWatch
@@ -81,18 +82,26 @@ class Classifying(Base):
         assert after.event_id in self.arrived(place, [before, after])
 
     def test_garbage_is_no_exception(self, sink: Sink[Any], place: Place) -> None:
-        """Whatever nonsense the place answers, there is an outcome, with a reason where it did not go well."""
+        """Whatever nonsense the place answers, there is an outcome: ``Delivered`` only where the place took the event, else with
+        a reason.
+        """
         self.asks_for("is_remote")
         assert place.garbage, f"{type(place).__name__}.garbage is empty: what nonsense can it answer?"
         failed: dict[str, str] = {}
-        for garbage in place.garbage:
+        for number, garbage in enumerate(place.garbage, start=1):
+            delivery = self.delivery(number=number)
             place.answer(garbage)
             try:
-                (outcome,) = self.run_once(sink, [self.delivery()])
+                (outcome,) = self.run_once(sink, [delivery])
             except pytest.fail.Exception as failure:
                 failed[garbage] = str(failure)
             else:
-                if isinstance(outcome, Retry | Rejected) and not outcome.reason.strip():
+                if isinstance(outcome, Delivered):
+                    if not self.arrived(place, [delivery]):
+                        failed[garbage] = (
+                            f"the place did not take it (it is not in `received`), and the sink says {outcome}"
+                        )
+                elif not outcome.reason.strip():
                     failed[garbage] = f"{outcome}"
 
         if failed:
@@ -108,24 +117,40 @@ class Classifying(Base):
         assert isinstance(outcome, Retry), outcome
 
     def test_the_event_loop_goes_on(self, sink: Sink[Any], place: Place) -> None:
-        """While a call waits, other sinks deliver on the same loop: nothing in it blocks."""
-        remote, watch = getattr(self, "is_remote", False), LoopWatch()
+        """While a sink opens, delivers, closes or is asked, other sinks deliver on the same loop: nothing in it blocks."""
+        remote = getattr(self, "is_remote", False)
         size = min(sink.batch.size, _MANY) if sink.batch else 1
-        deliveries = self.deliveries(2 * size)
+        first, second, third = (self.deliveries(3 * size)[begin : begin + size] for begin in range(0, 3 * size, size))
+        blocked: dict[str, str] = {}
 
-        async def deliver() -> None:
-            async with self.opened(sink):
-                await self.deliver(sink, deliveries[:size])  # what the first call imports is not what is looked for
+        async def watched(method: str, call: Awaitable[object]) -> None:
+            watch = LoopWatch()
+            try:
+                with watch.watching():
+                    await call
+            finally:
+                if watch.blocked_at:
+                    blocked.setdefault(method, watch.blocked_at)
+
+        async def live() -> None:
+            await sink.check()
+            await self.deliver_once(sink, first)  # what the first time imports is not what is looked for
+            await watched("check", sink.check())
+            await watched("open", sink.open())
+            try:
+                await watched("deliver", self.deliver(sink, second))
                 if remote:
                     place.hang()
-                with watch.watching():
-                    await self.deliver(sink, deliveries[size : size + 1] if remote else deliveries[size:])
+                await watched("deliver", self.deliver(sink, third[:1] if remote else third))
+            finally:
+                await watched("close", sink.close())
 
         try:
-            self.run(deliver)
+            self.run(live)
         except pytest.fail.Exception:
-            if not watch.blocked_at:
+            if not blocked:
                 raise
 
-        if watch.blocked_at:
-            pytest.fail(f"deliver() blocked the event loop here:\n{watch.blocked_at}", pytrace=False)
+        if blocked:
+            told = (f"{method}() blocked the event loop here:\n{where}" for method, where in blocked.items())
+            pytest.fail("\n".join(told), pytrace=False)

@@ -26,7 +26,7 @@ class Delivering(Base):
     """The place takes everything."""
 
     def test_it_delivers(self, sink: Sink[Any], place: Place) -> None:
-        """An event arrives, and its outcome says so."""
+        """An event arrives, once, and its outcome says so."""
         delivery = self.delivery()
 
         outcomes = self.run_once(sink, [delivery])
@@ -36,6 +36,7 @@ class Delivering(Base):
             f"{self.trace(delivery)!r} is not in what the place received; if it could not be, override `trace`, which says "
             f"what is looked for, or the place's `received`: {place.received()!r:.500}"
         )
+        self.check_once(place, [delivery])
 
     def test_it_delivers_the_whole_line(self, sink_settings: Mapping[str, Any], place: Place, tmp_path: Path) -> None:
         """An event that an app emits arrives, by way of the outbox and the dispatcher."""
@@ -56,13 +57,14 @@ class Delivering(Base):
         assert self.arrived(place, [self.delivery(event)]) == [event.id]
 
     def test_it_takes_a_full_batch(self, sink: Sink[Any], place: Place) -> None:
-        """As many as its ``batch`` allows go in one call, and each of them arrives, in order."""
+        """As many as its ``batch`` allows go in one call, and each of them arrives, once and in order."""
         deliveries = batches(sink, self.deliveries(min(sink.batch.size, _MANY) if sink.batch else 1))[0]
 
         outcomes = self.run_once(sink, deliveries)
 
         assert all_delivered(outcomes), outcomes
         assert self.arrived(place, deliveries) == ids(deliveries)
+        self.check_once(place, deliveries)
 
     def test_outcomes_are_in_order(self, sink: Sink[Any], place: Place) -> None:
         """There is one outcome for each delivery, at its place: the one that was refused is the one that is rejected."""

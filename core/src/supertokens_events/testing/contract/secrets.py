@@ -6,7 +6,6 @@ import logging
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote
 
 import anyio
 import pytest
@@ -15,6 +14,7 @@ from supertokens_events.config import ConfigurationError
 from supertokens_events.log import describe_exception
 from supertokens_events.sink import Sink
 from supertokens_events.testing.contract.base import Base
+from supertokens_events.testing.disguises import disguises
 from supertokens_events.testing.place import Place
 
 __all__ = ["Secrets"]
@@ -97,12 +97,14 @@ class Secrets(Base):
             yield "away"
 
     def check_hidden(self, told: Mapping[str, str]) -> None:
-        """No secret is in any of these texts. The failure says where which one stands, and shows neither."""
+        """No secret is in any of these texts, nor is one that was quoted, escaped or encoded. The failure says where which one
+        stands, and shows neither.
+        """
         leaks = [
-            f"secrets[{number}] is in {where}"
+            " ".join(filter(None, [f"secrets[{number}] is in {where}", how]))
             for number, secret in enumerate(self.secrets)
             for where, text in told.items()
-            if secret in text or quote(secret, safe="") in text
+            if (how := _disguise(secret, text)) is not None
         ]
         if leaks:
             pytest.fail("\n".join(leaks), pytrace=False)
@@ -120,6 +122,11 @@ async def _tell(sink: Sink[Any], delivery: Any, patience: float) -> str:
                     await sink.close()
     except Exception as error:
         return f"{error!r} {error} {describe_exception(error)}"
+
+
+def _disguise(secret: str, text: str) -> str | None:
+    """How the secret is in the text; ``None`` when it is not."""
+    return next((how for form, how in disguises(secret).items() if form in text), None)
 
 
 def _holds(value: Any, secret: str) -> bool:
