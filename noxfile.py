@@ -20,6 +20,7 @@ HERE = f"{sys.version_info.major}.{sys.version_info.minor}"
 PACKAGES = ["core", *sorted(str(path.parent.relative_to(ROOT)) for path in ROOT.glob("sinks/*/pyproject.toml"))]
 SOURCES = [f"{package}/src" for package in PACKAGES]
 CONSTRAINTS = ROOT / "constraints.txt"
+WORKERS = str(min(4, (os.cpu_count() or 1) + 1))  # one more than cores: many tests wait for a process, or a deadline
 
 os.environ.setdefault("UV_COMPILE_BYTECODE", "1")  # as pip does: tests start many processes that import the SDK
 os.environ.setdefault("UV_SYSTEM_CERTS", "1")  # uv trusts whom pip trusts, behind a company's proxy too
@@ -47,7 +48,7 @@ def demo(session: nox.Session) -> None:
 def tests(session: nox.Session) -> None:
     """Every test of every package, on a few cores. Options go to pytest: `nox -s tests-3.12 -- -n 0 -k outbox`."""
     install(session, "test", *PACKAGES)
-    session.run("pytest", "-n", "auto", "--maxprocesses", "4", "--dist", "worksteal", *session.posargs)
+    session.run("pytest", "-n", WORKERS, "--dist", "worksteal", *session.posargs)
 
 
 @nox.session
@@ -57,7 +58,7 @@ def sdk(session: nox.Session, minor: str) -> None:
     install(session, "test", *PACKAGES)
     session.install(f"supertokens-python=={minor}.*")
     flows = session.posargs or ["tests/flows", "tests/test_flows.py", "tests/test_story.py"]
-    session.run("pytest", "-n", "auto", "--maxprocesses", "4", "--dist", "worksteal", *flows)
+    session.run("pytest", "-n", WORKERS, "--dist", "worksteal", *flows)
 
 
 @nox.session

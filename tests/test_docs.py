@@ -5,8 +5,10 @@ from __future__ import annotations
 import ast
 import inspect
 import re
+import sys
 import time
 import tomllib
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -50,8 +52,8 @@ def files(page: Path) -> dict[str, str]:
 
 
 @pytest.fixture
-def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """An empty working directory with the variables that the examples refer to."""
+def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """An empty working directory with the variables that the examples refer to. What is imported from it is forgotten."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.syspath_prepend(tmp_path)
     monkeypatch.setenv("CRM_WEBHOOK_SECRET", SECRET)
@@ -61,7 +63,10 @@ def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("SLACK_TOKEN", "xoxb-0123")
     monkeypatch.setenv("SEGMENT_WRITE_KEY", "wK3yOfASource")
     monkeypatch.setenv("EVENTS_DATABASE_URL", "postgresql://events:p4ssw0rd@db.internal/events")
-    return tmp_path
+    yield tmp_path
+    for name, module in list(sys.modules.items()):
+        if str(getattr(module, "__file__", None) or "").startswith(str(tmp_path)):
+            del sys.modules[name]
 
 
 @pytest.mark.parametrize("page", [page for page in pages_with("toml") if configurations(page.values[0])])
