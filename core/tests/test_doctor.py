@@ -566,6 +566,23 @@ def test_a_locked_child_answers():
     assert seen == []
 
 
+def test_a_locked_child_of_a_process_with_many_files():
+    """An app that has more than a thousand files or connections open is answered like any other."""
+    limits = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (max(limits[0], 4096), limits[1]))
+    many = [os.open(os.devnull, os.O_RDONLY) for _ in range(1100)]
+
+    async def work():
+        return "here"
+
+    try:
+        assert in_locked_child(work, 10) == "here"
+    finally:
+        for descriptor in many:
+            os.close(descriptor)
+        resource.setrlimit(resource.RLIMIT_NOFILE, limits)
+
+
 def test_a_locked_child_reaches_nothing(tmp_path):
     """Neither a connection nor a file that were open, nor new ones, nor processes, nor the file system: nothing gets out."""
     kept = tmp_path / "kept"

@@ -94,7 +94,9 @@ def _fork() -> int:
 
 def _answer(reading: int, seconds: float) -> str | None:
     deadline, answer = time.monotonic() + seconds, b""
-    while select.select([reading], [], [], max(0.0, deadline - time.monotonic()))[0]:
+    waiting = select.poll()  # select() knows no descriptor above 1023, and an app may have many
+    waiting.register(reading, select.POLLIN)
+    while waiting.poll(1000 * max(0.0, deadline - time.monotonic())):
         part = os.read(reading, _ANSWER)
         if not part:
             return answer.decode() or None
