@@ -423,6 +423,21 @@ def run(*arguments: str) -> Result:
     return CliRunner().invoke(cli, arguments, catch_exceptions=False)
 
 
+def test_a_stored_sink_is_filled(core, tmp_path, monkeypatch) -> None:
+    """A sink that was made through the API is filled like one of the configuration, and no other one is."""
+    monkeypatch.chdir(tmp_path)
+    Path("supertokens-events.toml").write_text(CONFIGURATION.format(url=core.url))
+    with closing(Events.from_toml().outbox) as outbox:
+        outbox.store_sink("new", "file", {"events": ["user.*"], "path": "new.jsonl"}, enabled=True)
+
+    done = run("backfill", "new")
+
+    assert (done.exit_code, done.stderr.count("Traceback")) == (0, 0)
+    with closing(Events.from_toml().outbox) as outbox:
+        assert {one.sink for one in outbox.deliveries(limit=100)} == {"new"}
+        assert len(outbox.deliveries(limit=100)) == 7
+
+
 def events_in(folder: Path) -> int:
     """How many there are, asked without a lock."""
     try:

@@ -382,6 +382,18 @@ class TestTime:
         reconciling(events, old).baseline()
         assert reconciling(events, old).run().found == []
 
+    def test_another_core(self, events, reconciling):
+        """That very many are gone is not said unless that is asked for: the core may be another one, or was emptied."""
+        with crowd(20) as right, crowd(0) as wrong:
+            reconciling(events, right).run()
+            kept = reconciling(events, wrong).run(fix=True)
+            assert (kept.withheld, kept.fixed, len(kept.found), said_by(events)) == (20, 0, 20, [])
+            assert reconciling(events, right).run(fix=True).found == []
+
+            asked = reconciling(events, wrong).run(fix=True, many_gone=True)
+        assert (asked.withheld, asked.fixed) == (0, 20)
+        assert {event.type for event in said_by(events)} == {"user.deleted"}
+
     def test_who_was_erased(self, events, old, reconciling):
         """Is neither new nor different, and their deletion is still noticed."""
         events.outbox.erase(id_of(1))

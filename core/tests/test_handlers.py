@@ -348,6 +348,25 @@ class TestBeforeResponse:
         assert cancelled == [True]
         assert delivery(events).state == DeliveryState.PENDING
 
+    @pytest.mark.anyio
+    @pytest.mark.parametrize("kind", ["async", "blocking"])
+    async def test_a_handler_that_cancels_its_task(self, events, kind):
+        """It cancels nobody else: whoever emits has his event, and the dispatcher calls the handler again."""
+
+        @events.on("app.said", before_response=True, timeout=20, name="mirror", retry=LATER)
+        async def mirror(_event):
+            asyncio.current_task().cancel()
+            await asyncio.sleep(0)
+
+        if kind == "async":
+            event = await events.emit("app.said")
+        else:
+            event = await asyncio.to_thread(events.emit_sync, "app.said")
+
+        assert event.sequence == 1
+        (attempt,) = until(lambda: delivery(events).attempts)
+        assert attempt.reason == "it cancelled the task that it ran in"
+
     def test_events_of_a_handler(self, events):
         """What a handler emits is stored, and its handlers are called by the dispatcher: no call waits for a chain of them."""
         got = []

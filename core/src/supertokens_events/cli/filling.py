@@ -75,13 +75,13 @@ def backfill(
     """
     from supertokens_events.backfill import Filling, Range, Refused
 
-    settings = project.settings
+    settings = project.settings if sink in project.settings.sinks else project.settings_with_stored
     config = _sink(settings, sink)
     given = since is not None or until is not None or bool(include)
     asked = Range(since=since, until=time.time() if until is None else until, include=include)
     if asked.first >= asked.until:
         raise Mistake(f"nobody joined from {iso_time(asked.first)} on and before {iso_time(asked.until)}")
-    with core_of(settings, patience) as core, project.events(_undisturbed(settings)) as events:
+    with core_of(settings, patience) as core, project.events(_undisturbed(settings), follow=False) as events:
         _must_be_on(events, settings, config)
         plan = replace(events.plan, routes=tuple(route for route in events.plan.routes if route.sink == sink))
         progress = Progress(f"backfill {sink}", "user")

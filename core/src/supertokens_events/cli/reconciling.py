@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from supertokens_events.cli.from_core import a_duration, core_of, patience_option
-from supertokens_events.cli.group import Mistake
+from supertokens_events.cli.group import Mistake, Problem
 from supertokens_events.cli.output import counted, json_option, print_json, printable
 from supertokens_events.cli.progress import Progress
 from supertokens_events.cli.project import Project, pass_project
@@ -22,6 +22,7 @@ _SHOWN = 20  # differences that are listed for a person
 
 @click.command()
 @click.option("--fix", is_flag=True, help="Say what is missing, to every sink that wants it.")
+@click.option("--many-gone", is_flag=True, help="With --fix: say also that more than a tenth of all users are gone.")
 @click.option("--tenants", is_flag=True, help="Also compare the tenants, and who is in which.")
 @click.option("--roles", is_flag=True, help="Also compare the roles, and who has them.")
 @click.option(
@@ -47,6 +48,7 @@ def reconcile(
     tenants: bool,
     roles: bool,
     baseline: bool,
+    many_gone: bool,
     grace: float,
     patience: float,
     as_json: bool,
@@ -75,8 +77,13 @@ def reconcile(
             if baseline:
                 _report_baseline(run.baseline(), as_json=as_json)
                 return
-            report = run.run(fix=fix)
+            report = run.run(fix=fix, many_gone=many_gone)
     _print_json(report) if as_json else _print(report)
+    if report.withheld:
+        raise Problem(
+            f"that {counted(report.withheld, 'user')} are gone was not said: so many at once may mean that [core] names another "
+            "core, or that it was emptied or restored; --many-gone says it all the same"
+        )
     if report.found and not fix:
         context.exit(1)
 
@@ -98,6 +105,7 @@ def _print_json(report: Report) -> None:
             "noted": report.noted,
             "differences": dict(sorted(report.by_type.items())),
             "fixed": report.fixed,
+            "withheld": report.withheld,
         }
     )
 

@@ -11,7 +11,7 @@ import asyncio
 import os
 import time
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Future
+from concurrent.futures import CancelledError, Future
 from concurrent.futures import TimeoutError as FutureTimeoutError
 from contextvars import Context, ContextVar, copy_context
 from dataclasses import replace
@@ -31,6 +31,7 @@ __all__ = ["BeforeResponse"]
 
 log = get_logger(__name__)
 
+_GONE = Retry("it cancelled the task that it ran in")
 _LEASE = 60.0  # seconds: to write an outcome down
 _WHERE = {"called": "before the response"}
 
@@ -117,7 +118,8 @@ class BeforeResponse:
         except asyncio.CancelledError:
             running.cancel()
             raise
-        return _Answer(handler, event, running.result(), time.monotonic() - start)
+        outcome = _GONE if running.cancelled() else running.result()
+        return _Answer(handler, event, outcome, time.monotonic() - start)
 
     def _begin(self, handler: Handler, event: Event, within: float) -> asyncio.Future[Outcome] | None:
         """An async handler on this event loop, where the app's own connections are; another one in a thread."""
@@ -216,3 +218,5 @@ def _waited_for(handler: Handler, event: Event, running: Future[Outcome] | None,
         return _Answer(handler, event, running.result(max(0.0, left)), time.monotonic() - start)
     except FutureTimeoutError:
         return _Answer(handler, event, _too_slow(handler), time.monotonic() - start)
+    except (CancelledError, asyncio.CancelledError):
+        return _Answer(handler, event, _GONE, time.monotonic() - start)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -24,21 +23,18 @@ class Found(NamedTuple):
 @dataclass
 class Report:
     """``users`` were compared; ``noted`` were taken as found, since they joined before the outbox began. ``begun``: nobody had
-    compared before. ``found`` are the differences, ``fixed`` how many of them are said now.
+    compared before. ``found`` are the differences, ``fixed`` how many of them are said now, ``withheld`` how many deletions
+    are not, though that was asked for: they are too many to be believed.
     """
 
     users: int = 0
     noted: int = 0
     begun: bool = False
     fixed: int = 0
+    withheld: int = 0
     found: list[Found] = field(default_factory=list)
 
     @property
     def by_type(self) -> Counter[str]:
         """How many of each event type are missing."""
         return Counter(one.event_type for one in self.found)
-
-    @property
-    def open(self) -> Sequence[Found]:
-        """Those that nobody was told of yet."""
-        return [] if self.fixed else self.found

@@ -26,6 +26,8 @@ from supertokens_events.reconcile.seen import Seen
 __all__ = ["Reconciling", "Wanted"]
 
 _CHUNK = 200  # users that are looked at again at once
+_MANY = 10  # users that are gone
+_MANY_OF_ALL = 0.1
 _PAGE = 500  # rows of the record
 
 
@@ -64,7 +66,7 @@ class Reconciling:
         self._progress = progress
         self._wait = wait
         self._report = Report()
-        self._fix = False
+        self._fix = self._many_gone = False
         self._tenants: list[str] = []
 
     # The whole -----------------------------------------------------------------------------------------------------
@@ -82,12 +84,13 @@ class Reconciling:
         self._record.change(Change(grants=list(self._grants(book).as_found(tenants=True, roles=True))))
         return users
 
-    def run(self, *, fix: bool = False) -> Report:
-        """Compare; with ``fix`` also say what is missing, to all who want it.
+    def run(self, *, fix: bool = False, many_gone: bool = False) -> Report:
+        """Compare; with ``fix`` also say what is missing, to all who want it. That more than ten users, and more than a tenth
+        of all, are gone is said with ``many_gone`` only: a core that is another one, or was emptied, looks just like that.
 
         Raises :class:`EventsLost` when what was told is not known.
         """
-        self._report, self._fix = Report(begun=self._record.begin()), fix
+        self._report, self._fix, self._many_gone = Report(begun=self._record.begin()), fix, many_gone
         self._tenants = self._core.tenants()
         book = self._record.followed()
         seen = self._compare_users(book)
@@ -183,14 +186,14 @@ class Reconciling:
 
     def _compare_gone(self, seen: Seen) -> None:
         """Every login method that we told of and did not see."""
-        again: list[str] = []
+        again, known = list[str](), 0
         for row in self._rows():
+            known += 1
             if row.recipe_user_id not in seen:
                 again.append(row.recipe_user_id)
-            if len(again) >= _CHUNK:
-                self._look_for(again)
-                again = []
-        self._look_for(again)
+        self._many = len(again) > max(_MANY, known * _MANY_OF_ALL)
+        for begin in range(0, len(again), _CHUNK):
+            self._look_for(again[begin : begin + _CHUNK])
 
     def _rows(self) -> Iterator[Told]:
         after = ""
@@ -227,7 +230,12 @@ class Reconciling:
         gone = {login for login in logins if not self._is_there(login)}
         book = self._record.followed()
         rows = [row for row in self._record.records.told(gone) if row.recipe_user_id in gone] if gone else []
-        self._settle(list(deletions(self._record.records, rows, book.mark.since)))
+        found = list(deletions(self._record.records, rows, book.mark.since))
+        if self._fix and self._many and not self._many_gone:
+            self._report.withheld += len(found)
+            self._settle(found, say=False)
+        else:
+            self._settle(found)
 
     def _is_there(self, login: str) -> bool:
         user = self._core.user(login)
@@ -260,9 +268,9 @@ class Reconciling:
 
     # What comes of it ----------------------------------------------------------------------------------------------
 
-    def _settle(self, differences: Sequence[Difference]) -> None:
-        """Report them, and say them if that is wanted."""
-        said = self._said(differences) if self._fix else [None] * len(differences)
+    def _settle(self, differences: Sequence[Difference], *, say: bool = True) -> None:
+        """Report them, and ``say`` them if that is wanted."""
+        said = self._said(differences) if self._fix and say else [None] * len(differences)
         for one, event_id in zip(differences, said, strict=True):
             self._report.found.append(Found(one.fact.event_type, one.fact.user_id, one.fact.tenant_id, event_id))
 

@@ -104,8 +104,15 @@ class Schedule:
 
     def _tell(self, report: Report) -> None:
         for event_type, n in report.by_type.items():
-            subject = "said" if self._settings.fix else "not said"
+            withheld = event_type == "user.deleted" and report.withheld
+            subject = "said" if self._settings.fix and not withheld else "not said"
             self._ledger.count(Reason.DIFFERENCE, subject=subject, event_type=event_type, n=n)
+        if report.withheld:
+            log.error(
+                "So many users are gone that it was not said: is [core] the right one, and whole? 'supertokens-events reconcile "
+                "--fix --many-gone' says it all the same.",
+                users=report.withheld,
+            )
         write = log.warning if report.found else log.info
         write(
             "Compared with the core.",

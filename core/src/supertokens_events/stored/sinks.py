@@ -258,7 +258,8 @@ class Sinks:
     # Showing -------------------------------------------------------------------------------------------------------
 
     def _view_of_configured(self, config: SinkConfig) -> SinkView:
-        shown = self._shown(config.table, config)
+        # Without its plugin nobody knows which of its settings are secret.
+        shown = {} if config.settings is None else self._shown(config.table, config)
         return SinkView(config.name, config.type_name, "configuration", config.enabled, shown)
 
     def _view(self, sink: StoredSink) -> SinkView:
