@@ -3,16 +3,17 @@
 import base64
 import os
 import time
+from dataclasses import replace
 
 import anyio
 import pytest
 from pydantic import Field, SecretStr, field_validator
 
 from supertokens_events import Events, hookimpl
-from supertokens_events.config import ConfigurationError
+from supertokens_events.config import ConfigurationError, load_settings
 from supertokens_events.event import Event
 from supertokens_events.outbox import DeliveryState
-from supertokens_events.plugins import DISABLE_VARIABLE
+from supertokens_events.plugins import DISABLE_VARIABLE, Plugin, load_plugins
 from supertokens_events.sink import Delivered, Renewed, Sink, SinkSettings
 from supertokens_events.stored.secrets import plain_secrets
 from supertokens_events.stored.sinks import NoSuchSink, SinkConflict, Sinks
@@ -138,6 +139,18 @@ def problems(function, *arguments, **named):
 
 def on_disk(tmp_path):
     return b"".join(path.read_bytes() for path in tmp_path.iterdir() if path.is_file())
+
+
+def test_without_its_plugin(make_events):
+    """Of a configured sink whose plugin is not there, nobody knows which settings are secret: none is shown."""
+    plugins = replace(load_plugins(), found=[Plugin("pager", error="ImportError: not today")])
+    table = {"type": "pager", "events": ["*"], "write_key": "a-secret-in-the-configuration"}
+    settings = load_settings({"sinks": {"ops": table}}, plugins)
+    outbox = make_events().outbox
+
+    (view,) = Sinks(outbox, plugins, lambda: settings, lambda: None).all()
+
+    assert (view.name, view.type, view.settings) == ("ops", "pager", {})
 
 
 class TestCreate:
