@@ -31,7 +31,11 @@ __all__ = [
     "RetryPolicy",
     "Sink",
     "SinkSettings",
+    "is_handler",
 ]
+
+HANDLER = "on:"
+"""What the names of the app's own functions begin with, as sinks."""
 
 
 @dataclass(frozen=True)
@@ -213,3 +217,8 @@ class Sink(ABC, Generic[SettingsT]):
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self.name!r}>"
+
+
+def is_handler(name: str) -> bool:
+    """Whether the sink of this name is a function of the app's own, which no configuration knows."""
+    return name.startswith(HANDLER)

@@ -6,9 +6,12 @@ import getpass
 import json
 import signal
 
+import anyio
 import pytest
 
+from supertokens_events import Events
 from supertokens_events.outbox import SqliteOutbox
+from supertokens_events.retry import RetryPolicy
 
 
 def answering(place, answer):
@@ -216,3 +219,25 @@ def test_for_programs(bad):
         "to": None,
     }
     assert json.dumps(line)
+
+
+def test_a_handler_of_the_app(place):
+    """What a handler could not do is found, explained and made due again like any sink's; its app delivers it."""
+    events = Events.from_toml(place.folder / "supertokens-events.toml")
+
+    @events.on("app.said", name="mirror", retry=RetryPolicy(schedule=()))
+    def mirror(_event):
+        raise ValueError("not now")
+
+    event = events.emit_sync("app.said")
+    anyio.run(events.dispatcher(handlers_alone=True).run_until_empty)
+    events.stop()
+
+    why = place.run("why", event.id, "--sink", "on:mirror")
+    assert "by a handler of the app" in " ".join(why.stdout.split())
+    assert f"'supertokens-events replay {event.id} --sink on:mirror' sends it again" in " ".join(why.stdout.split())
+    assert "a handler of the app" in " ".join(place.run("status").stdout.split())
+    assert place.run("replay", event.id, "--sink", "on:mirror").exit_code == 0
+    (delivery,) = [one for one in place.lines("deliveries") if one["sink"] == "on:mirror"]
+    assert delivery["state"] == "pending"
+    assert "in the app that has the handler" in " ".join(place.run("why", event.id).stdout.split())

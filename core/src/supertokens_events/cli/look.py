@@ -116,12 +116,13 @@ def _with_configuration(
 ) -> Iterator[tuple[SinkStatus, str]]:
     """Every sink that is configured or has deliveries, and what the configuration says about it."""
     from supertokens_events.outbox import SinkStatus
+    from supertokens_events.sink import is_handler
 
     statuses = {one.sink: one for one in found}
     for name in sorted({*statuses, *configured}):
         config = configured.get(name)
         if config is None:
-            state = "not configured any more"
+            state = "a handler of the app" if is_handler(name) else "not configured any more"
         elif config.sink_type is None:
             state = "plugin failed to load"
         else:

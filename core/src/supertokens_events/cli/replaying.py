@@ -73,7 +73,7 @@ def replay(project: Project, /, **options: Any) -> None:
     _tell(found, asked, made, options)
     if unknown:
         raise Problem(*(f"there is no event {id_!r} in the outbox" for id_ in unknown))
-    if asked.event_ids and found.found > found.due:
+    if asked.event_ids and (not found.due or found.found > found.due):
         raise click.exceptions.Exit(1)
 
 

@@ -8,10 +8,10 @@ from collections.abc import Callable, Sequence
 from supertokens_events.emit import Route
 from supertokens_events.handlers.handler import Function, Handler
 from supertokens_events.handlers.sink import HandlerSink
+from supertokens_events.sink import HANDLER
 
 __all__ = ["Handlers"]
 
-_PREFIX = "on:"
 _NAME = re.compile(r"[A-Za-z0-9_.-]{1,150}")
 _MARGIN = (
     5.0  # seconds: to write down that a handler ran before the response, until which the dispatcher leaves it alone
@@ -37,7 +37,7 @@ class Handlers:
         """Raises ``ValueError`` when there is one of that name."""
         if handler.name in self._handlers:
             raise ValueError(
-                f"there is a handler {handler.name.removeprefix(_PREFIX)!r} already: give one of them a name=…"
+                f"there is a handler {handler.name.removeprefix(HANDLER)!r} already: give one of them a name=…"
             )
         self._handlers = {**self._handlers, handler.name: (handler, HandlerSink(handler))}
 
@@ -68,4 +68,4 @@ class Handlers:
             raise ValueError(
                 f"{name!r} cannot be the name of a handler: letters, digits, '_', '.' and '-', 150 at most; give it name=…"
             )
-        return _PREFIX + name
+        return HANDLER + name

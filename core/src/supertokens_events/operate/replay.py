@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 from supertokens_events.config import SinkConfig
 from supertokens_events.operate.types import stored_types
 from supertokens_events.outbox import DeliveryState, Outbox, Replayed, Run, Selection
+from supertokens_events.sink import is_handler
 from supertokens_events.suggest import nearest
 
 __all__ = ["Asked", "Replay", "ReplayRefused", "operator", "refusal", "select"]
@@ -82,6 +83,8 @@ def select(outbox: Outbox, sinks: Mapping[str, SinkConfig], asked: Asked) -> Sel
 def refusal(outbox: Outbox, sinks: Mapping[str, SinkConfig], name: str) -> str | None:
     """Why nothing can be sent to the sink ``name`` now, and what to do about it; ``None`` when it can."""
     config = sinks.get(name)
+    if config is None and is_handler(name):
+        return None  # its app delivers
     if config is None:
         known = nearest(name, sinks) or f"; configured: {', '.join(sinks) or 'none'}"
         return f"there is no sink {name!r}{known}; what a sink had that is gone can be sent to another one (--to)"

@@ -22,6 +22,7 @@ from supertokens_events.outbox import (
     StoredDelivery,
     StoredEvent,
 )
+from supertokens_events.sink import is_handler
 
 __all__ = ["Explained", "explain"]
 
@@ -68,7 +69,7 @@ def _explain(name: str, config: SinkConfig | None, delivery: StoredDelivery | No
         assert config is not None
         return Explained(name, None, tuple(_not_there(config, facts)))
     sentences = [
-        *_matched(config, facts),
+        *_matched(config, delivery.sink, facts),
         *(_attempt(attempt, facts) for attempt in delivery.attempts),
         *_state(config, delivery, facts),
     ]
@@ -95,7 +96,10 @@ def _or_pruned(facts: _Facts) -> str:
     return "or 'where' did not hold before a plugin changed, or a retention was shorter then."
 
 
-def _matched(config: SinkConfig | None, facts: _Facts) -> Iterator[str]:
+def _matched(config: SinkConfig | None, sink: str, facts: _Facts) -> Iterator[str]:
+    if config is None and is_handler(sink):
+        yield "It was wanted when it was stored, by a handler of the app."
+        return
     if config is None:
         yield "It was wanted when it was stored; the sink is not configured any more."
         return
@@ -130,37 +134,43 @@ def _state(config: SinkConfig | None, delivery: StoredDelivery, facts: _Facts) -
             if not delivery.attempts:
                 yield "When it was tried is not known any more: attempts are pruned."
         case DeliveryState.DEAD:
-            yield from _dead(delivery, facts)
+            yield from _dead(config, delivery, facts)
         case DeliveryState.SKIPPED:
             yield f"Skipped: {delivery.reason or 'it was not meant to go out'}."
-            yield f"'supertokens-events replay {delivery.event_id} --sink {delivery.sink} --state skipped' sends it."
+            yield f"{_replay(config, delivery, ' --state skipped')} sends it."
         case DeliveryState.PENDING:
             yield from _waiting(config, delivery, facts)
 
 
-def _dead(delivery: StoredDelivery, facts: _Facts) -> Iterator[str]:
-    again = f"'supertokens-events replay {delivery.event_id} --sink {delivery.sink}"
+def _replay(config: SinkConfig | None, delivery: StoredDelivery, more: str = "") -> str:
+    """The command; what a sink had that is gone can only go to another one."""
+    if config is None and not is_handler(delivery.sink):
+        return f"'supertokens-events replay {delivery.event_id} --to NAME'"
+    return f"'supertokens-events replay {delivery.event_id} --sink {delivery.sink}{more}'"
+
+
+def _dead(config: SinkConfig | None, delivery: StoredDelivery, facts: _Facts) -> Iterator[str]:
     if delivery.reason == ERASED:
         yield "Dead: the event was erased before it went out. There is nothing left to send."
     elif facts.event.body is None:
         yield f"Dead: {delivery.reason}, and so is the event. There is nothing left to send."
     elif (delivery.reason or "").startswith(HELD):
         yield f"Dead: {delivery.reason}. A filter that fails lets nothing out: it may be an event that should not leave."
-        yield f"When you have made sure that it may: {again} --held' sends it."
+        yield f"When you have made sure that it may: {_replay(config, delivery, ' --held')} sends it."
     else:
         yield f"Dead: {delivery.reason}."
-        yield f"When what was wrong is mended: {again}' sends it again."
+        yield f"When what was wrong is mended: {_replay(config, delivery)} sends it again."
 
 
 def _waiting(config: SinkConfig | None, delivery: StoredDelivery, facts: _Facts) -> Iterator[str]:
     """What stands in the way, the last first: what would still be there when the others are gone."""
     held = delivery.held_until is not None and delivery.held_until > facts.now
     breaker = facts.breakers.get(delivery.sink)
-    if config is None:
+    if config is None and not is_handler(delivery.sink):
         yield "Pending, and nobody delivers it: the sink is not configured any more."
-    elif not config.enabled:
+    elif config is not None and not config.enabled:
         yield f"Pending, and nobody delivers it: the sink is turned off in the configuration (sinks.{config.name}.enabled)."
-    elif config.sink_type is None:
+    elif config is not None and config.sink_type is None:
         yield f"Pending: the plugin of its type {config.type_name!r} failed to load; see 'supertokens-events plugins'."
     elif (disabled := facts.disabled.get(delivery.sink)) is not None:
         since = time_in_words(disabled.since, now=facts.now)
@@ -184,8 +194,11 @@ def _away(breaker: Breaker, facts: _Facts) -> Iterator[str]:
     yield f"{counted(breaker.probes, 'probe')} failed; the next one is due {probe}, and when it succeeds, this goes out."
 
 
-def _due(config: SinkConfig, delivery: StoredDelivery, facts: _Facts) -> Iterator[str]:
+def _due(config: SinkConfig | None, delivery: StoredDelivery, facts: _Facts) -> Iterator[str]:
     when = time_in_words(delivery.due_at, now=facts.now)
+    if config is None:
+        yield f"Pending: attempt {delivery.used + 1} is due {when}, in the app that has the handler."
+        return
     if delivery.due_at > facts.now:
         yield f"Pending: attempt {delivery.used + 1} of {config.retry.attempts} is due {when}."
     elif not facts.dispatchers:

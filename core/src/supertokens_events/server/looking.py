@@ -29,6 +29,7 @@ from supertokens_events.server.asking import Asked
 from supertokens_events.server.operations import Api, Call, Operation
 from supertokens_events.server.problems import Refused
 from supertokens_events.server.times import seconds_of
+from supertokens_events.sink import is_handler
 
 __all__ = ["OPERATIONS"]
 
@@ -148,7 +149,9 @@ def _status(api: Api, _call: Call) -> StatusFacts:
 
 def _is_on(api: Api, name: str) -> Literal["on", "off", "gone"]:
     config = api.settings.sinks.get(name)
-    return "gone" if config is None else "on" if config.enabled else "off"
+    if config is None:
+        return "on" if is_handler(name) else "gone"
+    return "on" if config.enabled else "off"
 
 
 def _catalog(api: Api, _call: Call) -> EventTypeList:
