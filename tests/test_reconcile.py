@@ -382,6 +382,18 @@ class TestTime:
         reconciling(events, old).baseline()
         assert reconciling(events, old).run().found == []
 
+    def test_the_same_change_after_a_baseline(self, events, old, reconciling):
+        """What differs in the same way as before is another difference, once everything was taken as found: it is said anew."""
+        reconciling(events, old).run()
+        for email in ("b@example.com", "a@example.com", "b@example.com"):
+            change_email(old, 1, email)
+            report = reconciling(events, old).run(fix=True)
+            assert (report.fixed, reconciling(events, old).run(fix=True).found) == (1, [])
+            reconciling(events, old).baseline()
+
+        changes = [event for event in said_by(events) if event.type == "user.email.changed"]
+        assert len({event.id for event in changes}) == 3
+
     def test_another_core(self, events, reconciling):
         """That very many are gone is not said unless that is asked for: the core may be another one, or was emptied."""
         with crowd(20) as right, crowd(0) as wrong:

@@ -68,7 +68,9 @@ class Comparer:
     def noted(self, user: CoreUser, own: Mapping[str, str]) -> list[Told]:
         """The rows of a user who is taken as found."""
         return [
-            Told(one.recipe_user_id, user.id, self._facts(one), own.get(one.recipe_user_id))
+            Told(
+                one.recipe_user_id, user.id, {**self._facts(one), "at": self.mark.through}, own.get(one.recipe_user_id)
+            )
             for one in user.login_methods
         ]
 
