@@ -15,12 +15,14 @@ from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.parser import text_string_to_metric_families
 
 from supertokens_events import Events, hookimpl
-from supertokens_events.event import made_at, new_event_id
+from supertokens_events.event import Context, made_at, new_event_id
+from supertokens_events.metrics.figures import latency
 from supertokens_events.metrics.opentelemetry import OpenTelemetry
 from supertokens_events.metrics.prometheus import PrometheusMetrics
 from supertokens_events.outbox import OutboxUnavailable, SqliteOutbox
 from supertokens_events.plugins import DISABLE_VARIABLE
-from supertokens_events.sink import Delivered, Rejected, Retry, Sink
+from supertokens_events.sink import Delivered, Delivery, Rejected, Retry, Sink
+from supertokens_events.testing import sample_event
 
 PATIENCE = 10.0
 OUTCOMES = [Delivered(), Retry("the place is full", after=3600), Rejected("the place wants none of it")]
@@ -258,6 +260,15 @@ class TestHook:
         assert events.emit_sync("app.said", data={"outcome": 0}).sequence == 1
         events.stop()
         assert [(line.reason, line.event_type) for line in events.outbox.ledger()] == [("listener_failed", "app.said")]
+
+
+@pytest.mark.parametrize(("origin", "is_told"), [(None, True), ("backfill", False), ("reconcile", False)])
+def test_latency_of_history(origin, is_told):
+    """How long an event was on its way is not told of history: its id begins with the time when it happened."""
+    event = sample_event(context=Context(origin=origin), data={"origin": "backfill"})
+    delivery = Delivery("crm", event.id, event.type, 1, event.tenant_id, event.user_id, event.to_bytes())
+
+    assert (latency(delivery, time.time()) is not None) is is_told
 
 
 def test_made_at():

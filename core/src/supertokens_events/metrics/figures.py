@@ -9,14 +9,16 @@ from typing import NamedTuple
 
 from supertokens_events.event import made_at
 from supertokens_events.outbox import Outbox, SinkStatus
-from supertokens_events.sink import Delivered, Outcome, Rejected, Retry
+from supertokens_events.sink import Delivered, Delivery, Outcome, Rejected, Retry
 
-__all__ = ["BUCKETS", "OUTCOMES", "PREFIX", "Figure", "outcome_name", "seconds_since", "standing"]
+__all__ = ["BUCKETS", "OUTCOMES", "PREFIX", "Figure", "latency", "outcome_name", "standing"]
 
 PREFIX = "supertokens_events_"
 BUCKETS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 60, 300, 3600, 36000, 360000)
 """Seconds: from a commit to a schedule's end."""
 OUTCOMES: Mapping[type[Outcome], str] = {Delivered: "delivered", Retry: "retry", Rejected: "rejected"}
+
+_HISTORY = ("backfill", "reconcile")
 
 
 class Figure(NamedTuple):
@@ -33,9 +35,13 @@ def outcome_name(outcome: Outcome) -> str:
     return OUTCOMES[type(outcome)]
 
 
-def seconds_since(event_id: str, now: float) -> float:
-    """How long ago an event was emitted, by its id: quicker than parsing the event, and there may be thousands a second."""
-    return max(0.0, now - made_at(event_id))
+def latency(delivery: Delivery, now: float) -> float | None:
+    """How long ago its event was emitted, by the event's id: quicker than parsing it, and there may be thousands a second.
+    ``None`` for history, whose ids begin with the time when something happened.
+    """
+    if b'"origin"' in delivery.body and delivery.event.context.origin in _HISTORY:
+        return None
+    return max(0.0, now - made_at(delivery.event_id))
 
 
 def standing(outbox: Outbox) -> Iterator[Figure]:

@@ -13,7 +13,7 @@ from opentelemetry.trace import Link, SpanContext, SpanKind, Status, StatusCode,
 from supertokens_events.event import Event
 from supertokens_events.hookspecs import hookimpl
 from supertokens_events.log import get_logger
-from supertokens_events.metrics.figures import BUCKETS, Figure, outcome_name, seconds_since, standing
+from supertokens_events.metrics.figures import BUCKETS, Figure, latency, outcome_name, standing
 from supertokens_events.outbox import Outbox, OutboxError
 from supertokens_events.sink import Delivered, Delivery, Outcome
 
@@ -100,7 +100,8 @@ class OpenTelemetry:
             start_time=_nanoseconds(now - duration),
         )
         if isinstance(outcome, Delivered):
-            self._delivery.record(seconds_since(delivery.event_id, now), {"sink": delivery.sink})
+            if (seconds := latency(delivery, now)) is not None:
+                self._delivery.record(seconds, {"sink": delivery.sink})
         else:
             span.set_status(Status(StatusCode.ERROR, outcome.reason))
         span.end(_nanoseconds(now))

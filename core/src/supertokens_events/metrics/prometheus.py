@@ -13,7 +13,7 @@ from prometheus_client.registry import Collector
 from supertokens_events.event import Event
 from supertokens_events.hookspecs import hookimpl
 from supertokens_events.log import get_logger
-from supertokens_events.metrics.figures import BUCKETS, PREFIX, outcome_name, seconds_since, standing
+from supertokens_events.metrics.figures import BUCKETS, PREFIX, latency, outcome_name, standing
 from supertokens_events.outbox import Outbox, OutboxError
 from supertokens_events.sink import Delivered, Delivery, Outcome
 
@@ -54,8 +54,8 @@ class PrometheusMetrics:
         """Count it."""
         self._settled.labels(delivery.sink, outcome_name(outcome)).inc()
         self._attempt.labels(delivery.sink).observe(duration)
-        if isinstance(outcome, Delivered):
-            self._delivery.labels(delivery.sink).observe(seconds_since(delivery.event_id, time.time()))
+        if isinstance(outcome, Delivered) and (seconds := latency(delivery, time.time())) is not None:
+            self._delivery.labels(delivery.sink).observe(seconds)
 
     def watch(self, outbox: Outbox) -> None:
         """Tell how ``outbox`` stands, too: one process of those that share it is enough."""

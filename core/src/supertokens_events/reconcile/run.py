@@ -66,7 +66,7 @@ class Reconciling:
         self._progress = progress
         self._wait = wait
         self._report = Report()
-        self._fix = self._many_gone = False
+        self._fix = self._many = self._many_gone = False
         self._tenants: list[str] = []
 
     # The whole -----------------------------------------------------------------------------------------------------
@@ -195,6 +195,11 @@ class Reconciling:
         for begin in range(0, len(again), _CHUNK):
             self._look_for(again[begin : begin + _CHUNK])
 
+    @property
+    def _is_doubtful(self) -> bool:
+        """Whether so many are gone that the core may be another one."""
+        return self._many and not self._many_gone
+
     def _rows(self) -> Iterator[Told]:
         after = ""
         while rows := self._record.records.told_after(after, _PAGE):
@@ -231,11 +236,9 @@ class Reconciling:
         book = self._record.followed()
         rows = [row for row in self._record.records.told(gone) if row.recipe_user_id in gone] if gone else []
         found = list(deletions(self._record.records, rows, book.mark.since))
-        if self._fix and self._many and not self._many_gone:
+        if self._fix and self._is_doubtful:
             self._report.withheld += len(found)
-            self._settle(found, say=False)
-        else:
-            self._settle(found)
+        self._settle(found, say=not self._is_doubtful)
 
     def _is_there(self, login: str) -> bool:
         user = self._core.user(login)
@@ -264,7 +267,7 @@ class Reconciling:
             self._wait(self._grace)
             seen = [one.same for one in first]
             second = self._grants(self._record.followed()).compare(**known)  # with what was told meanwhile
-            self._settle([one for one in second if one.same in seen])
+            self._settle([one for one in second if one.same in seen], say=not self._is_doubtful)
 
     # What comes of it ----------------------------------------------------------------------------------------------
 
